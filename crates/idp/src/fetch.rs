@@ -1,0 +1,267 @@
+//! The one outgoing HTTP client for issuers, with its guard: one GET, no redirects, no proxy, a
+//! deadline for the whole, a limit on the body, and an address that was checked *after* the name
+//! was resolved and is the one connected to (so a name cannot be rebound in between).
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Request, StatusCode, Uri};
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper_util::rt::TokioIo;
+use rustls::{
+    ClientConfig, RootCertStore,
+    pki_types::{CertificateDer, ServerName, pem::PemObject},
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+};
+use tokio_rustls::TlsConnector;
+
+/// Bytes of a discovery document or key set, at most.
+pub(crate) const BODY_BYTES_MAX: usize = 1 << 20;
+
+/// Time for the whole of one fetch: resolve, connect, handshake, head and body.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(5);
+
+/// Where the gateway may connect to.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Guard {
+    /// Loopback, link-local, private and other addresses that are not globally reachable may be
+    /// connected to.
+    pub allow_private_addresses: bool,
+    /// `http` may be used: for development on one machine.
+    pub allow_plain_http: bool,
+    /// Trust anchors in PEM; the system's if `None`.
+    pub trust_anchors_pem: Option<Vec<u8>>,
+}
+
+/// Why a fetch failed.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each says itself what it is")]
+pub enum FetchError {
+    #[error("`{0}` is no absolute URL")]
+    Url(String),
+    #[error("`{0}` is not `https`")]
+    PlainHttp(String),
+    #[error("`{host}` resolves to `{address}`, which is not a public address")]
+    PrivateAddress { host: String, address: IpAddr },
+    #[error("`{0}` does not resolve")]
+    Unresolved(String),
+    #[error("no answer within {} s", DEADLINE.as_secs())]
+    Deadline,
+    #[error("connection to `{host}` failed")]
+    Connect { host: String, source: std::io::Error },
+    #[error("`{0}` is no name a certificate can have")]
+    ServerName(String),
+    #[error("http exchange failed")]
+    Http(#[from] hyper::Error),
+    #[error("status {0}")]
+    Status(StatusCode),
+    #[error("body could not be read, or is longer than {BODY_BYTES_MAX} bytes")]
+    Body,
+    #[error("trust anchors: {0}")]
+    Trust(String),
+}
+
+/// A client bound to one issuer's guard.
+#[derive(Clone)]
+pub(crate) struct Fetcher {
+    guard: Guard,
+    tls: TlsConnector,
+}
+
+impl Fetcher {
+    pub(crate) fn new(guard: Guard) -> Result<Self, FetchError> {
+        let roots = match &guard.trust_anchors_pem {
+            Some(pem) => anchors(pem)?,
+            None => system_anchors()?,
+        };
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let tls = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| FetchError::Trust(error.to_string()))?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Ok(Self { guard, tls: TlsConnector::from(Arc::new(tls)) })
+    }
+
+    /// The body of a 200 answer to a GET of `url`.
+    pub(crate) async fn get(&self, url: &str) -> Result<Bytes, FetchError> {
+        tokio::time::timeout(DEADLINE, self.get_unbounded(url))
+            .await
+            .map_err(|_| FetchError::Deadline)?
+    }
+
+    async fn get_unbounded(&self, url: &str) -> Result<Bytes, FetchError> {
+        let uri: Uri = url.parse().map_err(|_| FetchError::Url(url.to_owned()))?;
+        let host = uri.host().ok_or_else(|| FetchError::Url(url.to_owned()))?.to_owned();
+        let tls = match uri.scheme_str() {
+            Some("https") => true,
+            Some("http") if self.guard.allow_plain_http => false,
+            _ => return Err(FetchError::PlainHttp(url.to_owned())),
+        };
+        let port = uri.port_u16().unwrap_or(if tls { 443 } else { 80 });
+        let stream = self.connect(&host, port).await?;
+        if !tls {
+            return exchange(stream, &uri).await;
+        }
+        let name = ServerName::try_from(bare(&host).to_owned())
+            .map_err(|_| FetchError::ServerName(host.clone()))?;
+        let stream = self.tls.connect(name, stream).await;
+        exchange(stream.map_err(|source| FetchError::Connect { host, source })?, &uri).await
+    }
+
+    async fn connect(&self, host: &str, port: u16) -> Result<TcpStream, FetchError> {
+        let found: Vec<SocketAddr> = tokio::net::lookup_host((bare(host), port))
+            .await
+            .map_err(|_| FetchError::Unresolved(host.to_owned()))?
+            .collect();
+        // One private address among public ones is refused whole: which one is used must not
+        // depend on the order of an answer that somebody else wrote.
+        if !self.guard.allow_private_addresses
+            && let Some(found) = found.iter().find(|found| !is_public(found.ip()))
+        {
+            return Err(FetchError::PrivateAddress { host: host.to_owned(), address: found.ip() });
+        }
+        let mut last = None;
+        for address in found {
+            match TcpStream::connect(address).await {
+                Ok(stream) => return Ok(stream),
+                Err(error) => last = Some(error),
+            }
+        }
+        Err(match last {
+            Some(source) => FetchError::Connect { host: host.to_owned(), source },
+            None => FetchError::Unresolved(host.to_owned()),
+        })
+    }
+}
+
+async fn exchange<S>(stream: S, uri: &Uri) -> Result<Bytes, FetchError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    let target = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+    let request = Request::get(target)
+        .header(http::header::HOST, uri.authority().map_or("", http::uri::Authority::as_str))
+        .header(http::header::ACCEPT, "application/json")
+        .body(Empty::<Bytes>::new())
+        .map_err(|_| FetchError::Url(uri.to_string()))?;
+    let answer = async {
+        let answer = sender.send_request(request).await?;
+        if answer.status() != StatusCode::OK {
+            return Err(FetchError::Status(answer.status()));
+        }
+        let body = Limited::new(answer.into_body(), BODY_BYTES_MAX).collect().await;
+        Ok(body.map_err(|_| FetchError::Body)?.to_bytes())
+    };
+    tokio::pin!(connection, answer);
+    // The connection has no task of its own, so that giving up closes it.
+    tokio::select! {
+        answer = &mut answer => answer,
+        ended = &mut connection => { ended?; answer.await }
+    }
+}
+
+/// The host without the brackets of an IPv6 literal.
+fn bare(host: &str) -> &str {
+    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
+}
+
+fn anchors(pem: &[u8]) -> Result<RootCertStore, FetchError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        let certificate = certificate.map_err(|error| FetchError::Trust(error.to_string()))?;
+        roots.add(certificate).map_err(|error| FetchError::Trust(error.to_string()))?;
+    }
+    if roots.is_empty() {
+        return Err(FetchError::Trust("no certificate in the file".to_owned()));
+    }
+    Ok(roots)
+}
+
+fn system_anchors() -> Result<RootCertStore, FetchError> {
+    let mut roots = RootCertStore::empty();
+    let found = rustls_native_certs::load_native_certs();
+    roots.add_parsable_certificates(found.certs);
+    Ok(roots)
+}
+
+/// Globally reachable by the IANA special-purpose registries (RFC 6890).
+fn is_public(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => {
+            let [a, b, c, _] = v4.octets();
+            !(v4.is_unspecified()
+                || v4.is_loopback()
+                || v4.is_private()
+                || v4.is_link_local()
+                || v4.is_broadcast()
+                || v4.is_multicast()
+                || v4.is_documentation()
+                || a == 0
+                || a >= 240
+                || (a == 100 && (64..128).contains(&b))
+                || (a == 192 && b == 0 && c == 0)
+                || (a == 192 && b == 88 && c == 99)
+                || (a == 198 && (b == 18 || b == 19)))
+        }
+        // Only 2000::/3 is allocated for global unicast; of it, these are not reachable or carry
+        // an IPv4 address of their own (6to4, Teredo and other protocol assignments).
+        IpAddr::V6(v6) => {
+            let [a, b, ..] = v6.segments();
+            (a & 0xe000) == 0x2000
+                && a != 0x2002
+                && !(a == 0x2001 && b < 0x0200)
+                && !(a == 0x2001 && b == 0x0db8)
+                && !(a == 0x3fff && b < 0x1000)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_globally_reachable_addresses_are_public() {
+        let check = |address: &str, want: bool| {
+            assert_eq!(is_public(address.parse().unwrap()), want, "{address}");
+        };
+        for private in [
+            "0.0.0.0", "127.0.0.1", "10.1.2.3", "172.16.0.1", "172.31.255.255", "192.168.1.1",
+            "169.254.169.254", "100.64.0.1", "192.0.0.8", "192.0.2.1", "198.18.0.1", "224.0.0.1",
+            "255.255.255.255", "::", "::1", "::ffff:127.0.0.1", "::ffff:169.254.169.254",
+            "fe80::1", "fc00::1", "fd12::1", "ff02::1", "2002:7f00:1::", "2001:0:7f00:1::",
+            "2001:db8::1", "64:ff9b::7f00:1", "3fff::1",
+        ] {
+            check(private, false);
+        }
+        for public in ["1.1.1.1", "172.32.0.1", "100.128.0.1", "198.20.0.1", "2606:4700::1111"] {
+            check(public, true);
+        }
+    }
+
+    #[tokio::test]
+    async fn the_guard_holds_for_every_url() {
+        let closed = Fetcher::new(Guard::default()).unwrap();
+        let plain = Fetcher::new(Guard { allow_plain_http: true, ..Guard::default() }).unwrap();
+        for (fetcher, url, want) in [
+            (&closed, "http://example.test/", "`http://example.test/` is not `https`"),
+            (&closed, "file:///etc/passwd", "`file:///etc/passwd` is no absolute URL"),
+            (&closed, "/relative", "`/relative` is no absolute URL"),
+            (&closed, "https://127.0.0.1:1/", "`127.0.0.1` resolves to `127.0.0.1`, which is not a public address"),
+            (&closed, "https://[::1]:1/", "`[::1]` resolves to `::1`, which is not a public address"),
+            (&plain, "http://169.254.169.254/latest", "`169.254.169.254` resolves to `169.254.169.254`, which is not a public address"),
+        ] {
+            assert_eq!(fetcher.get(url).await.unwrap_err().to_string(), want);
+        }
+    }
+}
