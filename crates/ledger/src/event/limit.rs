@@ -1,0 +1,54 @@
+//! The limits of an event, in bytes unless the name says otherwise. The texts of a client are
+//! counted before JSON escaping, and cut at a character; our own are counted after it, and
+//! refused.
+
+/// The whole value. What does not fit is refused, never cut.
+pub const EVENT_BYTES_MAX: usize = 60 * 1024;
+
+/// A completion's value: what the spool reserves for each open decision.
+pub const COMPLETION_BYTES_MAX: usize = 6 * 1024;
+
+/// `log_close`, a heartbeat, a loss record, a watermark: what the spool reserves for each.
+pub const CONTROL_BYTES_MAX: usize = 6 * 1024;
+
+/// A principal's id, as JSON. Longer is refused.
+pub const PRINCIPAL_JSON_BYTES_MAX: usize = 2048;
+
+/// A name of the configuration (route, API, action, upstream, log), as JSON. Longer is refused.
+pub const NAME_JSON_BYTES_MAX: usize = 256;
+
+/// `User-Agent`. Cut.
+pub const USER_AGENT_BYTES_MAX: usize = 512;
+
+/// The path, canonical or as far as it could be read. Cut.
+pub const PATH_BYTES_MAX: usize = 2048;
+
+/// The host of the request. Cut.
+pub const HOST_BYTES_MAX: usize = 255;
+
+/// The server name of the TLS handshake. Cut.
+pub const SNI_BYTES_MAX: usize = 255;
+
+/// `X-Request-ID`. Cut.
+pub const REQUEST_ID_BYTES_MAX: usize = 256;
+
+/// A method that OCSF has no name for. Cut.
+pub const METHOD_BYTES_MAX: usize = 32;
+
+/// Where a rule of the rule engine matched (`ARGS:q`). Cut.
+pub const RULE_TARGET_BYTES_MAX: usize = 256;
+
+/// A rule's message. Cut.
+pub const RULE_MESSAGE_BYTES_MAX: usize = 256;
+
+/// One problem of a refused reload. Cut.
+pub const PROBLEM_BYTES_MAX: usize = 512;
+
+/// Problems of a refused reload that are named; all are counted.
+pub const PROBLEMS_MAX: usize = 16;
+
+/// Groups and determining policies that are projected to OCSF fields; `unmapped` holds them all.
+pub const PROJECTED_MAX: usize = 32;
+
+/// Reasons that one aggregate holds. More is refused.
+pub const REASONS_MAX: usize = 64;

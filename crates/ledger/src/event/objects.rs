@@ -1,0 +1,346 @@
+//! The OCSF objects inside an event.
+
+use std::net::IpAddr;
+
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+use uuid::Uuid;
+
+use super::wire::{Coded, OCSF_VERSION, pair};
+use super::{Producer, limit};
+
+/// `metadata`.
+#[derive(Debug)]
+pub(super) struct Metadata<'a> {
+    pub(super) uid: Uuid,
+    pub(super) correlation_uid: Option<Uuid>,
+    pub(super) event_code: &'static str,
+    pub(super) profiles: &'static [&'static str],
+    pub(super) producer: &'a Producer,
+    /// Set when something was cut: the size it would have had, KiB.
+    pub(super) untruncated_kib: Option<usize>,
+}
+
+impl Serialize for Metadata<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut buffer = Uuid::encode_buffer();
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("version", OCSF_VERSION)?;
+        map.serialize_entry("product", &Product::new(self.producer))?;
+        map.serialize_entry("profiles", self.profiles)?;
+        map.serialize_entry("event_code", self.event_code)?;
+        map.serialize_entry("uid", self.uid.hyphenated().encode_lower(&mut buffer))?;
+        if let Some(uid) = self.correlation_uid {
+            map.serialize_entry(
+                "correlation_uid",
+                uid.hyphenated().encode_lower(&mut buffer),
+            )?;
+        }
+        map.serialize_entry("log_name", &self.producer.log)?;
+        map.serialize_entry("log_provider", &self.producer.instance)?;
+        if let Some(size) = self.untruncated_kib {
+            map.serialize_entry("is_truncated", &true)?;
+            map.serialize_entry("untruncated_size", &size)?;
+        }
+        map.end()
+    }
+}
+
+/// `product`.
+#[derive(Debug, Serialize)]
+pub(super) struct Product<'a> {
+    name: &'static str,
+    vendor_name: &'static str,
+    version: &'a str,
+}
+
+impl<'a> Product<'a> {
+    pub(super) fn new(producer: &'a Producer) -> Self {
+        Self {
+            name: "Portcullis",
+            vendor_name: "Portcullis",
+            version: &producer.version,
+        }
+    }
+}
+
+/// `authorization`.
+#[derive(Debug, Serialize)]
+pub(super) struct Authorization<'a> {
+    pub(super) decision: &'static str,
+    pub(super) policy: Policy<'a>,
+}
+
+/// `policy`.
+#[derive(Debug, Serialize)]
+pub(super) struct Policy<'a> {
+    pub(super) uid: &'a str,
+    #[serde(rename = "type")]
+    pub(super) kind: &'static str,
+    pub(super) is_applied: bool,
+}
+
+/// `firewall_rule`.
+#[derive(Debug, Serialize)]
+pub(super) struct FirewallRule<'a> {
+    pub(super) uid: &'a str,
+    pub(super) name: &'a str,
+    pub(super) match_location: &'a str,
+}
+
+/// `actor`.
+#[derive(Debug, Serialize)]
+pub(super) struct Actor<'a> {
+    pub(super) user: User<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) idp: Option<Idp<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) app_uid: Option<&'a str>,
+}
+
+/// `user`.
+#[derive(Debug)]
+pub(super) struct User<'a> {
+    pub(super) uid: &'a str,
+    pub(super) kind: Coded,
+    pub(super) groups: &'a [String],
+}
+
+impl Serialize for User<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("uid", self.uid)?;
+        pair(&mut map, "type_id", "type", self.kind)?;
+        if !self.groups.is_empty() {
+            let groups = self.groups.iter().take(limit::PROJECTED_MAX);
+            map.serialize_entry(
+                "groups",
+                &groups.map(|uid| Named { uid }).collect::<Vec<_>>(),
+            )?;
+        }
+        map.end()
+    }
+}
+
+/// An object of which we know the id alone.
+#[derive(Debug, Serialize)]
+struct Named<'a> {
+    uid: &'a str,
+}
+
+/// `idp`.
+#[derive(Debug, Serialize)]
+pub(super) struct Idp<'a> {
+    pub(super) name: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub(super) issuer: &'a str,
+}
+
+/// `api`, with the decision's id as the request's.
+#[derive(Debug)]
+pub(super) struct Api<'a> {
+    pub(super) operation: &'a str,
+    pub(super) service: &'a str,
+    pub(super) request: Uuid,
+}
+
+impl Serialize for Api<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Service<'a> {
+            name: &'a str,
+        }
+        let mut buffer = Uuid::encode_buffer();
+        let mut map = serializer.serialize_map(Some(3))?;
+        map.serialize_entry("operation", self.operation)?;
+        map.serialize_entry("service", &Service { name: self.service })?;
+        let uid = self.request.hyphenated().encode_lower(&mut buffer);
+        map.serialize_entry("request", &Named { uid })?;
+        map.end()
+    }
+}
+
+/// `resource_details`.
+#[derive(Debug, Serialize)]
+pub(super) struct Resource<'a> {
+    pub(super) uid: &'a str,
+    #[serde(rename = "type")]
+    pub(super) kind: &'a str,
+}
+
+/// `http_request`.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct HttpRequest<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) http_method: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) version: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) user_agent: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) uid: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) body_length: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) url: Option<Url<'a>>,
+}
+
+/// `url`, without its query.
+#[derive(Debug, Serialize)]
+pub(super) struct Url<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) scheme: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) hostname: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) port: Option<u16>,
+    pub(super) path: &'a str,
+}
+
+/// `http_response`.
+#[derive(Debug, Serialize)]
+pub(super) struct HttpResponse {
+    pub(super) code: u16,
+    pub(super) latency: u64,
+    pub(super) body_length: u64,
+}
+
+/// `network_endpoint`.
+#[derive(Debug, Serialize)]
+pub(super) struct Endpoint<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) ip: Option<IpAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) port: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) svc_name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) instance_uid: Option<&'a str>,
+}
+
+impl<'a> Endpoint<'a> {
+    /// The other side of a connection; port 0 is an unknown one.
+    pub(super) fn peer(ip: IpAddr, port: u16) -> Self {
+        Self {
+            ip: Some(ip.to_canonical()),
+            port: (port != 0).then_some(port),
+            svc_name: None,
+            instance_uid: None,
+        }
+    }
+
+    /// This instance.
+    pub(super) fn instance(producer: &'a Producer) -> Self {
+        Self {
+            ip: None,
+            port: None,
+            svc_name: None,
+            instance_uid: Some(&producer.instance),
+        }
+    }
+}
+
+/// `tls`.
+#[derive(Debug, Serialize)]
+pub(super) struct Tls<'a> {
+    pub(super) version: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub(super) cipher: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub(super) sni: &'a str,
+}
+
+/// `trace` (W3C Trace Context).
+#[derive(Debug)]
+pub(super) struct Trace<'a> {
+    pub(super) traceparent: &'a str,
+    pub(super) uid: &'a str,
+    pub(super) span: &'a str,
+    pub(super) sampled: bool,
+    pub(super) parent_span: Option<&'a str>,
+    pub(super) start_time: i64,
+    pub(super) end_time: i64,
+}
+
+impl<'a> Trace<'a> {
+    /// Version 00 of a `traceparent` (W3C Trace Context §3.2), or `None` if it is malformed.
+    pub(super) fn parse(traceparent: &'a str, start_time: i64, end_time: i64) -> Option<Self> {
+        let mut parts = traceparent.split('-');
+        let (version, uid, span, flags) =
+            (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        let sound = version == "00" && is_hex(uid, 32) && is_span(span) && is_hex(flags, 2);
+        if !sound || parts.next().is_some() {
+            return None;
+        }
+        let sampled = u8::from_str_radix(flags, 16).is_ok_and(|flags| flags & 1 == 1);
+        Some(Self {
+            traceparent,
+            uid,
+            span,
+            sampled,
+            parent_span: None,
+            start_time,
+            end_time,
+        })
+    }
+}
+
+/// A span id: 16 lower case hex digits.
+pub(super) fn is_span(text: &str) -> bool {
+    is_hex(text, 16)
+}
+
+fn is_hex(text: &str, digits: usize) -> bool {
+    text.len() == digits
+        && text
+            .bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+impl Serialize for Trace<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Span<'a> {
+            uid: &'a str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            parent_uid: Option<&'a str>,
+            start_time: i64,
+            end_time: i64,
+        }
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("uid", self.uid)?;
+        if self.sampled {
+            map.serialize_entry("flags", &["sampled"])?;
+        }
+        let Self {
+            span: uid,
+            parent_span: parent_uid,
+            start_time,
+            end_time,
+            ..
+        } = *self;
+        map.serialize_entry(
+            "span",
+            &Span {
+                uid,
+                parent_uid,
+                start_time,
+                end_time,
+            },
+        )?;
+        map.end()
+    }
+}
+
+/// A digest as events write it.
+pub(super) fn sha256(digest: [u8; 32]) -> String {
+    let mut text = String::with_capacity(71);
+    text.push_str("sha256:");
+    text.extend(
+        digest
+            .iter()
+            .flat_map(|byte| [byte >> 4, byte & 15])
+            .filter_map(|nibble| char::from_digit(u32::from(nibble), 16)),
+    );
+    text
+}

@@ -1,0 +1,363 @@
+//! One sample of each shape an event can have.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use serde_json::value::{RawValue, to_raw_value};
+use uuid::Uuid;
+
+use super::*;
+
+pub(super) const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+pub(super) fn producer() -> Producer {
+    Producer {
+        version: "0.1.0".to_owned(),
+        log: "audit.acme.example/eu1/gw-a".to_owned(),
+        instance: "gw-a".to_owned(),
+    }
+}
+
+pub(super) fn uid(n: u128) -> Uuid {
+    Uuid::from_u128(0x019a_a2b0_7d1c_7c3e_9a41_0000_0000_0000 + n)
+}
+
+fn raw(json: &str) -> Box<RawValue> {
+    RawValue::from_string(json.to_owned()).unwrap()
+}
+
+pub(super) fn call<'a>(verdict: Verdict<'a>) -> Call<'a> {
+    Call {
+        actor: Actor {
+            kind: ActorKind::User,
+            id: "acme|u-17",
+            groups: &[],
+            idp: "acme",
+            issuer: "https://idp.acme.example",
+            client: "web-shop",
+        },
+        service: "orders",
+        operation: "read",
+        resource: Resource {
+            kind: "Orders::Order",
+            id: "o-98213",
+        },
+        verdict,
+        policies: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        firewall_rule: None,
+        risk_score: Some(4),
+        question: raw(
+            r#"{"principal":{"kind":"User","id":"acme|u-17","groups":[],"attributes":{}},"action":"Orders::Action::\"read\"","resource":{"kind":"Orders::Order","id":"o-98213"}}"#,
+        ),
+        facts: raw(r#"{"waf":{"health":"ok","score":0}}"#),
+        cedar: raw(r#"{"decision":"allow"}"#),
+    }
+}
+
+pub(super) fn fields<'a>(subject: Subject<'a>) -> DecisionFields<'a> {
+    DecisionFields {
+        uid: uid(1),
+        received_ms: 1_795_262_951_123,
+        decided_ms: 1_795_262_951_124,
+        subject,
+        route: Some("orders-read"),
+        durability: Durability::Gated,
+        http: HttpRequest {
+            method: Some("GET"),
+            version: Some("HTTP/1.1"),
+            scheme: Some("https"),
+            host: Some("api.acme.example"),
+            port: Some(8443),
+            path: Some("/v1/orders/o-98213"),
+            user_agent: Some(b"curl/8.5.0"),
+            request_id: Some(b"req-1"),
+        },
+        conn: Connection {
+            ip: "203.0.113.24".parse().unwrap(),
+            port: 51344,
+            tls: Some(Tls {
+                version: "TLSv1.3",
+                cipher: "TLS13_AES_128_GCM_SHA256",
+                sni: "api.acme.example",
+            }),
+        },
+        trace: Some(Trace {
+            traceparent: TRACEPARENT,
+            parent_span: Some("a3ce929d0e0e4736"),
+        }),
+        request_digest: Some([0xab; 32]),
+    }
+}
+
+pub(super) fn policies(count: usize) -> Vec<String> {
+    (0..count).map(|n| format!("orders/owner-{n}")).collect()
+}
+
+pub(super) fn allow() -> Decision {
+    let determining = policies(1);
+    let call = call(Verdict::Allow {
+        determining: &determining,
+    });
+    fields(Subject::Call(Box::new(call)))
+        .seal(&producer())
+        .unwrap()
+}
+
+fn decisions() -> Vec<Decision> {
+    let determining = policies(2);
+    let mut all = vec![allow()];
+    for class in [
+        Refusal::Unavailable,
+        Refusal::Blocked,
+        Refusal::Unauthenticated,
+        Refusal::Throttled,
+        Refusal::StepUp,
+        Refusal::Forbidden,
+    ] {
+        let verdict = Verdict::Refuse {
+            class,
+            message_id: Some("orders.closed"),
+            determining: &determining,
+        };
+        let mut call = call(verdict);
+        call.firewall_rule = Some(FirewallRule {
+            id: "942100",
+            message: "SQL injection",
+            target: "ARGS:q",
+        });
+        all.push(
+            fields(Subject::Call(Box::new(call)))
+                .seal(&producer())
+                .unwrap(),
+        );
+    }
+    for kind in [
+        ActorKind::User,
+        ActorKind::Workload,
+        ActorKind::ApiKey,
+        ActorKind::Anonymous,
+    ] {
+        for method in ["GET", "POST", "PATCH", "DELETE", "PROPFIND", "CONNECT"] {
+            let groups = policies(40);
+            let mut call = call(Verdict::Allow {
+                determining: &determining,
+            });
+            call.actor = Actor {
+                kind,
+                id: "anonymous",
+                groups: &groups,
+                idp: "",
+                issuer: "",
+                client: "",
+            };
+            let mut fields = fields(Subject::Call(Box::new(call)));
+            fields.http.method = Some(method);
+            fields.conn.ip = "::ffff:203.0.113.24".parse().unwrap();
+            all.push(fields.seal(&producer()).unwrap());
+        }
+    }
+    for why in [
+        Turned::Unreadable { code: "bare_lf" },
+        Turned::NotFound,
+        Turned::MethodNotAllowed,
+        Turned::Preflight,
+    ] {
+        for method in [
+            "GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "BREW",
+        ] {
+            let mut fields = fields(Subject::Http(why));
+            fields.http.method = Some(method);
+            fields.conn.ip = "2001:db8::7".parse().unwrap();
+            all.push(fields.seal(&producer()).unwrap());
+        }
+        let mut fields = fields(Subject::Http(why));
+        fields.http = HttpRequest {
+            version: Some("HTTP/1.1"),
+            ..HttpRequest::default()
+        };
+        fields.route = None;
+        fields.request_digest = None;
+        fields.trace = None;
+        fields.conn.tls = None;
+        fields.conn.port = 0;
+        all.push(fields.seal(&producer()).unwrap());
+    }
+    let mut long = fields(Subject::Http(Turned::NotFound));
+    let path = format!("/{}", "a".repeat(5000));
+    long.http.path = Some(&path);
+    all.push(long.seal(&producer()).unwrap());
+    all
+}
+
+pub(super) fn completion(outcome: Outcome) -> Completion {
+    Completion {
+        detail: Some("reset"),
+        status: Some(502),
+        body_in_bytes: 17,
+        body_out_bytes: 212,
+        latency_us: 7_300,
+        upstream: Some(Upstream {
+            name: Arc::from("orders"),
+            address: Some(SocketAddr::new(IpAddr::from([10, 0, 4, 12]), 8080)),
+        }),
+        body_sha256: Some([0xcd; 32]),
+        ..Completion::new(outcome, 1_795_262_951_131)
+    }
+}
+
+pub(super) const OUTCOMES: [Outcome; 6] = [
+    Outcome::Answered,
+    Outcome::ClientGone,
+    Outcome::UpstreamFailed,
+    Outcome::TimedOut,
+    Outcome::Abandoned,
+    Outcome::Crashed,
+];
+
+const DIGESTS: Digests<'_> = Digests {
+    config: "c0ffee",
+    policies: "9f86d0",
+    schema: "5c4e3a",
+    entities: "e47171",
+};
+
+pub(super) const ORIGIN: &str = "audit.acme.example/eu1/gw-a/01jd9";
+
+fn lifecycle() -> Vec<Record> {
+    let (now, producer) = (1_795_262_951_000, producer());
+    let problems: Vec<String> = (0..20)
+        .map(|n| format!("portcullis.yaml:{n}:1: unknown key"))
+        .collect();
+    let previous = Previous {
+        origin: ORIGIN,
+        size: 918,
+        root: [7; 32],
+        closed: false,
+        open: 3,
+    };
+    let mut open = LogOpen {
+        origin: ORIGIN,
+        key: "audit.acme.example/eu1/gw-a/01jd9+00000000+AQID",
+        binary: "b1ab1a",
+        digests: DIGESTS,
+        filesystem: "ext4",
+        sync_us: 412,
+        partition: Some(3),
+        previous: Some(previous),
+    };
+    let first = open.record(uid(20), now, &producer);
+    open.previous = None;
+    open.partition = None;
+    let counters = Counters {
+        requests: 9,
+        decisions: 8,
+        ..Counters::default()
+    };
+    let heartbeat = Heartbeat {
+        origin: ORIGIN,
+        interval_ms: 10_000,
+        size: 77,
+        open: 1,
+        spool_used_bytes: 1 << 20,
+        spool_max_bytes: 1 << 30,
+        counters,
+    };
+    let close = LogClose {
+        origin: ORIGIN,
+        reason: "stop",
+        size: 99,
+        open: 0,
+        counters,
+    };
+    let reload = Reload {
+        what: Reloaded::Policies,
+        trigger: "signal",
+        accepted: true,
+        digests: DIGESTS,
+        problems: &[],
+    };
+    let refused = Reload {
+        what: Reloaded::Config,
+        accepted: false,
+        problems: &problems,
+        ..reload
+    };
+    let loss = Loss {
+        origin: ORIGIN,
+        reason: "write_failed",
+        count: 3,
+        first_ms: now,
+        last_ms: now + 9,
+    };
+    let above = Watermark {
+        origin: ORIGIN,
+        above: true,
+        spool_used_bytes: 7,
+        spool_max_bytes: 10,
+    };
+    let below = Watermark {
+        above: false,
+        ..above
+    };
+    [
+        first,
+        open.record(uid(21), now, &producer),
+        heartbeat.record(uid(22), now, &producer),
+        close.record(uid(23), now, &producer),
+        reload.record(uid(24), now, &producer),
+        refused.record(uid(25), now, &producer),
+        loss.record(uid(26), now, &producer),
+        above.record(uid(27), now, &producer),
+        below.record(uid(28), now, &producer),
+    ]
+    .into_iter()
+    .map(Result::unwrap)
+    .collect()
+}
+
+pub(super) fn aggregate<'a>(counts: &'a [(&'a str, u64)]) -> Aggregate<'a> {
+    Aggregate {
+        start_ms: 1_795_262_950_000,
+        end_ms: 1_795_262_951_000,
+        source: "2001:db8::".parse().unwrap(),
+        prefix_bits: 64,
+        scope: "folded",
+        counts,
+    }
+}
+
+/// All samples.
+pub(super) fn all() -> Vec<Record> {
+    let mut records = lifecycle();
+    records.push(
+        aggregate(&[("unauthenticated", 40), ("bare_lf", 2)])
+            .record(uid(30), &producer())
+            .unwrap(),
+    );
+    for decision in decisions() {
+        let (record, reference) = decision.into_parts();
+        records.push(record);
+        for outcome in OUTCOMES {
+            records.push(
+                completion(outcome)
+                    .record(uid(40), &reference, &producer())
+                    .unwrap(),
+            );
+        }
+        records.push(
+            Completion::crashed(1_795_262_960_000)
+                .record(uid(41), &reference, &producer())
+                .unwrap(),
+        );
+        let answered = Completion {
+            status: Some(200),
+            ..Completion::new(Outcome::Answered, 1_795_262_951_130)
+        };
+        records.push(answered.record(uid(42), &reference, &producer()).unwrap());
+    }
+    records
+}
+
+pub(super) fn question(bytes: usize) -> Box<RawValue> {
+    to_raw_value(&"q".repeat(bytes.saturating_sub(2))).unwrap()
+}
