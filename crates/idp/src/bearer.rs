@@ -361,7 +361,9 @@ impl Claims {
             issuer: self.iss,
             audience: bounded(self.aud.map(OneOrMany::into_vec).unwrap_or_default())?,
             client: text(self.azp.or(self.client_id).unwrap_or_default())?,
-            scope: bounded(scope.split(' ').filter(|s| !s.is_empty()).map(str::to_owned).collect())?,
+            scope: bounded(
+                scope.split(' ').filter(|s| !s.is_empty()).map(str::to_owned).collect(),
+            )?,
             acr: text(self.acr.unwrap_or_default())?,
             amr: bounded(self.amr.unwrap_or_default())?,
             auth_time_s: seconds(self.auth_time),

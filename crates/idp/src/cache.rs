@@ -54,7 +54,9 @@ impl Cache {
 
     /// Keeps `entry`, forgetting the shard's oldest where it is full.
     pub(crate) fn put(&self, key: Key, entry: Entry) {
-        let Some(mut shard) = self.shard(&key) else { return };
+        let Some(mut shard) = self.shard(&key) else {
+            return;
+        };
         if shard.entries.insert(key, entry).is_some() {
             return;
         }

@@ -236,11 +236,32 @@ mod tests {
             assert_eq!(is_public(address.parse().unwrap()), want, "{address}");
         };
         for private in [
-            "0.0.0.0", "127.0.0.1", "10.1.2.3", "172.16.0.1", "172.31.255.255", "192.168.1.1",
-            "169.254.169.254", "100.64.0.1", "192.0.0.8", "192.0.2.1", "198.18.0.1", "224.0.0.1",
-            "255.255.255.255", "::", "::1", "::ffff:127.0.0.1", "::ffff:169.254.169.254",
-            "fe80::1", "fc00::1", "fd12::1", "ff02::1", "2002:7f00:1::", "2001:0:7f00:1::",
-            "2001:db8::1", "64:ff9b::7f00:1", "3fff::1",
+            "0.0.0.0",
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.16.0.1",
+            "172.31.255.255",
+            "192.168.1.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "192.0.0.8",
+            "192.0.2.1",
+            "198.18.0.1",
+            "224.0.0.1",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "::ffff:127.0.0.1",
+            "::ffff:169.254.169.254",
+            "fe80::1",
+            "fc00::1",
+            "fd12::1",
+            "ff02::1",
+            "2002:7f00:1::",
+            "2001:0:7f00:1::",
+            "2001:db8::1",
+            "64:ff9b::7f00:1",
+            "3fff::1",
         ] {
             check(private, false);
         }
@@ -257,9 +278,21 @@ mod tests {
             (&closed, "http://example.test/", "`http://example.test/` is not `https`"),
             (&closed, "file:///etc/passwd", "`file:///etc/passwd` is no absolute URL"),
             (&closed, "/relative", "`/relative` is no absolute URL"),
-            (&closed, "https://127.0.0.1:1/", "`127.0.0.1` resolves to `127.0.0.1`, which is not a public address"),
-            (&closed, "https://[::1]:1/", "`[::1]` resolves to `::1`, which is not a public address"),
-            (&plain, "http://169.254.169.254/latest", "`169.254.169.254` resolves to `169.254.169.254`, which is not a public address"),
+            (
+                &closed,
+                "https://127.0.0.1:1/",
+                "`127.0.0.1` resolves to `127.0.0.1`, which is not a public address",
+            ),
+            (
+                &closed,
+                "https://[::1]:1/",
+                "`[::1]` resolves to `::1`, which is not a public address",
+            ),
+            (
+                &plain,
+                "http://169.254.169.254/latest",
+                "`169.254.169.254` resolves to `169.254.169.254`, which is not a public address",
+            ),
         ] {
             assert_eq!(fetcher.get(url).await.unwrap_err().to_string(), want);
         }

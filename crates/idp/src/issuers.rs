@@ -99,9 +99,8 @@ impl Issuers {
             configs.iter().flat_map(IssuerConfig::problems).collect();
         let mut issuers: Vec<Issuer> = Vec::with_capacity(configs.len());
         for config in configs {
-            let same = |other: &Issuer| {
-                other.config.name == config.name || other.config.url == config.url
-            };
+            let same =
+                |other: &Issuer| other.config.name == config.name || other.config.url == config.url;
             if issuers.iter().any(same) {
                 problems.push(ConfigError::Duplicate(config.name.clone()));
             }
@@ -203,11 +202,7 @@ impl Issuer {
         cache.get(key, self.generation.load(Ordering::Acquire), now_s)
     }
 
-    async fn verify(
-        &self,
-        token: &Unverified<'_>,
-        now_s: i64,
-    ) -> Result<(Identity, u64), Problem> {
+    async fn verify(&self, token: &Unverified<'_>, now_s: i64) -> Result<(Identity, u64), Problem> {
         match self.verify_now(token, now_s) {
             Err(Problem::UnknownKey | Problem::KeysUnavailable) => {
                 self.wait_for_fetch().await;

@@ -72,7 +72,9 @@ impl KeySet {
         }
         let set = Self { keys };
         for key in &set.keys {
-            let Some(kid) = key.kid.as_deref() else { continue };
+            let Some(kid) = key.kid.as_deref() else {
+                continue;
+            };
             if key.algorithms.iter().any(|algorithm| set.named(kid, *algorithm).count() > 1) {
                 return Err(KeySetError::Ambiguous(kid.chars().take(128).collect()));
             }

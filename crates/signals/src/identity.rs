@@ -21,10 +21,7 @@ impl Identity {
     /// No credential came: the principal is `Anonymous`.
     pub fn anonymous() -> Self {
         Self {
-            fact: IdentityFact {
-                health: crate::Health::Ok,
-                ..Default::default()
-            },
+            fact: IdentityFact { health: crate::Health::Ok, ..Default::default() },
             ..Default::default()
         }
     }

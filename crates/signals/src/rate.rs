@@ -84,24 +84,16 @@ impl RateTable {
 
     /// Counts this request against `limit` and reports. It cannot refuse.
     pub fn observe(&self, limit: &RateLimit, seen: &Seen<'_>) -> Rate {
-        let now_us = u64::try_from(seen.conn.received_ms)
-            .unwrap_or(0)
-            .saturating_mul(1000);
+        let now_us = u64::try_from(seen.conn.received_ms).unwrap_or(0).saturating_mul(1000);
         let Some(arrival_us) = self.arrive(self.key(limit, seen), limit, now_us) else {
-            return Rate {
-                health: Health::Unavailable,
-                ..limit.full()
-            };
+            return Rate { health: Health::Unavailable, ..limit.full() };
         };
         limit.read(arrival_us.saturating_sub(now_us))
     }
 
     /// Buckets held now.
     pub fn len(&self) -> usize {
-        self.shards
-            .iter()
-            .map(|shard| lock(shard).buckets.len())
-            .sum()
+        self.shards.iter().map(|shard| lock(shard).buckets.len()).sum()
     }
 
     /// No bucket is held.
@@ -112,11 +104,9 @@ impl RateTable {
     fn key(&self, limit: &RateLimit, seen: &Seen<'_>) -> u128 {
         let anonymous = seen.identity.principal.kind == crate::PrincipalKind::Anonymous;
         match limit.key {
-            RateKey::Principal if !anonymous => self.hash(&(
-                limit.scope.as_str(),
-                'p',
-                seen.identity.principal.id.as_str(),
-            )),
+            RateKey::Principal if !anonymous => {
+                self.hash(&(limit.scope.as_str(), 'p', seen.identity.principal.id.as_str()))
+            }
             RateKey::Principal | RateKey::Client => {
                 self.hash(&(limit.scope.as_str(), 'c', network(seen.conn.ip)))
             }
@@ -129,9 +119,8 @@ impl RateTable {
 
     /// The bucket's theoretical arrival time after this request, or `None` when there is no room.
     fn arrive(&self, key: u128, limit: &RateLimit, now_us: u64) -> Option<u64> {
-        let shard = usize::try_from(key % SHARDS as u128)
-            .ok()
-            .and_then(|at| self.shards.get(at))?;
+        let shard =
+            usize::try_from(key % SHARDS as u128).ok().and_then(|at| self.shards.get(at))?;
         let mut shard = lock(shard);
         if let Some(arrival_us) = shard.buckets.get_mut(&key) {
             *arrival_us = limit.advance(*arrival_us, now_us);
@@ -154,11 +143,7 @@ impl Shard {
             let Some(key) = self.order.pop_front() else {
                 return false;
             };
-            if self
-                .buckets
-                .get(&key)
-                .is_none_or(|arrival_us| *arrival_us <= now_us)
-            {
+            if self.buckets.get(&key).is_none_or(|arrival_us| *arrival_us <= now_us) {
                 self.buckets.remove(&key);
                 return true;
             }
@@ -180,13 +165,8 @@ impl RateLimit {
 
     /// One more request: later by an interval, at most one interval beyond the limit.
     fn advance(&self, arrival_us: u64, now_us: u64) -> u64 {
-        let ceiling_us = now_us
-            .saturating_add(self.window_us())
-            .saturating_add(self.interval_us());
-        arrival_us
-            .max(now_us)
-            .saturating_add(self.interval_us())
-            .min(ceiling_us)
+        let ceiling_us = now_us.saturating_add(self.window_us()).saturating_add(self.interval_us());
+        arrival_us.max(now_us).saturating_add(self.interval_us()).min(ceiling_us)
     }
 
     /// The fact for a bucket that is `ahead_us` ahead of now, this request included.
@@ -194,21 +174,11 @@ impl RateLimit {
         let (window_us, interval_us) = (self.window_us(), self.interval_us());
         let limited = ahead_us > window_us;
         let room_us = window_us.saturating_sub(ahead_us);
-        let wait_us = ahead_us
-            .saturating_add(interval_us)
-            .saturating_sub(window_us);
+        let wait_us = ahead_us.saturating_add(interval_us).saturating_sub(window_us);
         Rate {
             limited,
-            remaining: if limited {
-                0
-            } else {
-                int(room_us / interval_us)
-            },
-            retry_after_s: if limited {
-                int(wait_us.div_ceil(1_000_000))
-            } else {
-                0
-            },
+            remaining: if limited { 0 } else { int(room_us / interval_us) },
+            retry_after_s: if limited { int(wait_us.div_ceil(1_000_000)) } else { 0 },
             ..self.full()
         }
     }
@@ -240,9 +210,7 @@ fn int(value: u64) -> i64 {
 
 fn lock(shard: &Mutex<Shard>) -> std::sync::MutexGuard<'_, Shard> {
     // A count is valid whenever it is visible: a panic elsewhere cannot have torn it.
-    shard
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
+    shard.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -252,12 +220,7 @@ mod tests {
     const PER_SECOND_3: (u32, u64) = (3, 1000);
 
     fn limit((limit, window_ms): (u32, u64)) -> RateLimit {
-        RateLimit {
-            scope: "r".to_owned(),
-            limit,
-            window_ms,
-            key: RateKey::Client,
-        }
+        RateLimit { scope: "r".to_owned(), limit, window_ms, key: RateKey::Client }
     }
 
     /// Times of requests in milliseconds, and for each whether it is limited.
@@ -272,48 +235,28 @@ mod tests {
 
     #[test]
     fn a_burst_up_to_the_limit_passes_and_the_next_does_not() {
-        check(
-            PER_SECOND_3,
-            &[(0, false), (0, false), (0, false), (0, true)],
-        );
+        check(PER_SECOND_3, &[(0, false), (0, false), (0, false), (0, true)]);
     }
 
     #[test]
     fn one_interval_refills_one_request() {
-        check(
-            PER_SECOND_3,
-            &[
-                (0, false),
-                (0, false),
-                (0, false),
-                (334, false),
-                (334, true),
-            ],
-        );
+        check(PER_SECOND_3, &[(0, false), (0, false), (0, false), (334, false), (334, true)]);
     }
 
     #[test]
     fn refused_requests_consume() {
         check(
             PER_SECOND_3,
-            &[
-                (0, false),
-                (0, false),
-                (0, false),
-                (0, true),
-                (334, true),
-                (668, true),
-            ],
+            &[(0, false), (0, false), (0, false), (0, true), (334, true), (668, true)],
         );
     }
 
     #[test]
     fn who_stops_is_let_in_again_after_the_wait_that_was_told() {
         let (table, rule) = (RateTable::new(64), limit((60, 60_000)));
-        let fact = (0..200)
-            .map(|_| table.arrive(1, &rule, 0).expect("room"))
-            .last();
-        let fact = rule.read(fact.expect("one"));
+        let arrivals: Vec<u64> =
+            (0..200).map(|_| table.arrive(1, &rule, 0).expect("room")).collect();
+        let fact = rule.read(arrivals[199]);
         assert_eq!((fact.limited, fact.retry_after_s), (true, 2));
         let later = rule.read(table.arrive(1, &rule, 2_000_000).expect("room") - 2_000_000);
         assert!(!later.limited, "{later:?}");
@@ -322,12 +265,8 @@ mod tests {
     #[test]
     fn remaining_counts_down() {
         let (table, rule) = (RateTable::new(64), limit((3, 3000)));
-        let left: Vec<i64> = (0..4)
-            .map(|_| {
-                rule.read(table.arrive(1, &rule, 0).expect("room"))
-                    .remaining
-            })
-            .collect();
+        let left: Vec<i64> =
+            (0..4).map(|_| rule.read(table.arrive(1, &rule, 0).expect("room")).remaining).collect();
         assert_eq!(left, [2, 1, 0, 0]);
     }
 
@@ -336,18 +275,9 @@ mod tests {
         let (table, rule) = (RateTable::new(SHARDS), limit((1, 1000)));
         let same_shard = |n: u128| n * SHARDS as u128;
         assert!(table.arrive(same_shard(1), &rule, 0).is_some());
-        assert!(
-            table.arrive(same_shard(2), &rule, 0).is_none(),
-            "live buckets stay"
-        );
-        assert!(
-            table.arrive(same_shard(1), &rule, 0).is_some(),
-            "a known key still counts"
-        );
-        assert!(
-            table.arrive(same_shard(2), &rule, 10_000_000).is_some(),
-            "refilled ones go"
-        );
+        assert!(table.arrive(same_shard(2), &rule, 0).is_none(), "live buckets stay");
+        assert!(table.arrive(same_shard(1), &rule, 0).is_some(), "a known key still counts");
+        assert!(table.arrive(same_shard(2), &rule, 10_000_000).is_some(), "refilled ones go");
         assert_eq!(table.len(), 1);
     }
 

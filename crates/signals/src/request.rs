@@ -118,14 +118,7 @@ impl Request {
     /// and for each of [`Request::end_to_end`] `name:value` and LF.
     pub fn digest(&self) -> [u8; 32] {
         let mut context = digest::Context::new(&digest::SHA256);
-        for part in [
-            self.method.as_str(),
-            " ",
-            &self.target(),
-            "\n",
-            &self.authority(),
-            "\n",
-        ] {
+        for part in [self.method.as_str(), " ", &self.target(), "\n", &self.authority(), "\n"] {
             context.update(part.as_bytes());
         }
         for header in self.end_to_end() {

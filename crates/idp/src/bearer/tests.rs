@@ -39,8 +39,10 @@ impl Signers {
             rsa: RsaKeyPair::from_pkcs8(RSA_PKCS8).unwrap(),
             p256: ecdsa(&signature::ECDSA_P256_SHA256_FIXED_SIGNING),
             p384: ecdsa(&signature::ECDSA_P384_SHA384_FIXED_SIGNING),
-            ed: Ed25519KeyPair::from_pkcs8(Ed25519KeyPair::generate_pkcs8(&random).unwrap().as_ref())
-                .unwrap(),
+            ed: Ed25519KeyPair::from_pkcs8(
+                Ed25519KeyPair::generate_pkcs8(&random).unwrap().as_ref(),
+            )
+            .unwrap(),
             random,
         }
     }
@@ -51,7 +53,8 @@ impl Signers {
 
     fn key_set(&self) -> Vec<u8> {
         let ec = |kid: &str, crv: &str, pair: &EcdsaKeyPair| {
-            let (x, y) = pair.public_key().as_ref()[1..].split_at(pair.public_key().as_ref().len() / 2);
+            let (x, y) =
+                pair.public_key().as_ref()[1..].split_at(pair.public_key().as_ref().len() / 2);
             json!({"kty": "EC", "kid": kid, "crv": crv, "x": B64.encode(x), "y": B64.encode(y)})
         };
         let set = json!({"keys": [
@@ -174,7 +177,8 @@ fn every_allowed_algorithm_verifies_with_its_own_key_only() {
 
 #[test]
 fn algorithms_outside_the_list_are_refused() {
-    for alg in ["none", "None", "NONE", "nOnE", "", "HS256", "HS384", "es256", "ES256K", "RSA-OAEP"] {
+    for alg in ["none", "None", "NONE", "nOnE", "", "HS256", "HS384", "es256", "ES256K", "RSA-OAEP"]
+    {
         check(|h, _| h["alg"] = alg.into(), Err(Problem::AlgorithmNotAllowed));
     }
     let (signers, mut narrow) = (Signers::new(), issuer());
@@ -222,7 +226,9 @@ fn a_token_type_that_is_not_configured_is_refused() {
 fn an_id_token_is_no_access_token_even_where_plain_jwts_are() {
     let (signers, mut plain) = (Signers::new(), issuer());
     plain.token_types = vec!["JWT".to_owned()];
-    for (claim, want) in [("jti", Ok(())), ("nonce", Err(Problem::IdToken)), ("at_hash", Err(Problem::IdToken))] {
+    for (claim, want) in
+        [("jti", Ok(())), ("nonce", Err(Problem::IdToken)), ("at_hash", Err(Problem::IdToken))]
+    {
         let mut claims = claims();
         claims[claim] = "x".into();
         let token = signers.token(&json!({"alg": "ES256", "kid": "p256"}), &claims.to_string());
@@ -234,7 +240,9 @@ fn an_id_token_is_no_access_token_even_where_plain_jwts_are() {
 fn a_claim_of_another_type_is_refused_and_never_absent() {
     let odd = [json!({}), json!([1]), json!(true), json!(1.5), json!("1")];
     for claim in ["exp", "nbf", "iat", "auth_time"] {
-        for value in odd.iter().chain(&[json!(1e300), json!(-1), json!(1u64 << 53), json!(u64::MAX)]) {
+        for value in
+            odd.iter().chain(&[json!(1e300), json!(-1), json!(1u64 << 53), json!(u64::MAX)])
+        {
             check(|_, c| c[claim] = value.clone(), Err(Problem::ClaimType));
         }
     }
@@ -288,11 +296,19 @@ fn times_hold_to_the_second_with_the_leeway() {
 
 #[test]
 fn audience_and_issuer_match_exactly() {
-    for aud in [json!("https://api.example.test/"), json!("https://api"), json!([]), json!(""), json!(["a", "b"])] {
+    for aud in [
+        json!("https://api.example.test/"),
+        json!("https://api"),
+        json!([]),
+        json!(""),
+        json!(["a", "b"]),
+    ] {
         check(|_, c| c["aud"] = aud.clone(), Err(Problem::WrongAudience));
     }
     check(|_, c| c["aud"] = json!(["other", "https://api.example.test"]), Ok(()));
-    for iss in ["https://idp.example.test/", "https://idp.example.test.evil", "HTTPS://idp.example.test"] {
+    for iss in
+        ["https://idp.example.test/", "https://idp.example.test.evil", "HTTPS://idp.example.test"]
+    {
         check(|_, c| c["iss"] = iss.into(), Err(Problem::UnknownIssuer));
     }
 }
@@ -307,7 +323,8 @@ fn signatures_that_are_not_the_keys_are_refused() {
         let token = format!("{message}.{}", B64.encode(signature));
         assert_eq!(verify(&issuer(), &signers, &token), Err(Problem::BadSignature));
     }
-    let hs = signers.token(&json!({"alg": "HS256", "kid": "rsa", "typ": "at+jwt"}), &claims().to_string());
+    let hs = signers
+        .token(&json!({"alg": "HS256", "kid": "rsa", "typ": "at+jwt"}), &claims().to_string());
     assert_eq!(verify(&issuer(), &signers, &hs), Err(Problem::AlgorithmNotAllowed));
 }
 

@@ -58,18 +58,12 @@ impl Headers {
 
     /// The first value of `name`, which is lower case.
     pub fn get(&self, name: &str) -> Option<&HeaderValue> {
-        self.0
-            .iter()
-            .find(|field| field.name.as_str() == name)
-            .map(|field| &field.value)
+        self.0.iter().find(|field| field.name.as_str() == name).map(|field| &field.value)
     }
 
     /// Every value of `name`, which is lower case.
     pub fn get_all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a HeaderValue> {
-        self.0
-            .iter()
-            .filter(move |field| field.name.as_str() == name)
-            .map(|field| &field.value)
+        self.0.iter().filter(move |field| field.name.as_str() == name).map(|field| &field.value)
     }
 
     /// The names that `Connection` lists (RFC 9110 §7.6.1), lower case.

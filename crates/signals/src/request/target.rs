@@ -84,9 +84,7 @@ impl Path {
             decoded.push(byte);
         }
         let decoded = String::from_utf8(decoded).map_err(|_| Unreadable::PathNotUtf8)?;
-        let parts = decoded
-            .split('/')
-            .map(|part| part.split(';').next().unwrap_or_default());
+        let parts = decoded.split('/').map(|part| part.split(';').next().unwrap_or_default());
         if parts.into_iter().any(|part| part == "." || part == "..") {
             return Err(Unreadable::DotSegment);
         }
