@@ -1,0 +1,391 @@
+//! Transformations, by the names SecLang gives them. Each takes bytes and gives bytes; `None`
+//! means that nothing changed.
+
+use base64::{
+    Engine as _, alphabet,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
+
+/// A transformation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Transform {
+    Base64Decode,
+    CmdLine,
+    CompressWhitespace,
+    CssDecode,
+    HtmlEntityDecode,
+    JsDecode,
+    Lowercase,
+    NormalizePath,
+    NormalizePathWin,
+    RemoveNulls,
+    RemoveWhitespace,
+    ReplaceComments,
+    UrlDecode,
+    UrlDecodeUni,
+}
+
+impl Transform {
+    const NAMES: [(&'static str, Self); 16] = [
+        ("base64Decode", Self::Base64Decode),
+        ("cmdLine", Self::CmdLine),
+        ("compressWhitespace", Self::CompressWhitespace),
+        ("cssDecode", Self::CssDecode),
+        ("htmlEntityDecode", Self::HtmlEntityDecode),
+        ("jsDecode", Self::JsDecode),
+        ("lowercase", Self::Lowercase),
+        ("normalizePath", Self::NormalizePath),
+        ("normalisePath", Self::NormalizePath),
+        ("normalizePathWin", Self::NormalizePathWin),
+        ("normalisePathWin", Self::NormalizePathWin),
+        ("removeNulls", Self::RemoveNulls),
+        ("removeWhitespace", Self::RemoveWhitespace),
+        ("replaceComments", Self::ReplaceComments),
+        ("urlDecode", Self::UrlDecode),
+        ("urlDecodeUni", Self::UrlDecodeUni),
+    ];
+
+    /// The transformation of that name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::NAMES.iter().find(|(known, _)| *known == name).map(|(_, transform)| *transform)
+    }
+
+    /// The bytes after it.
+    pub(crate) fn apply(self, bytes: &[u8]) -> Option<Vec<u8>> {
+        let has = |wanted: &[u8]| bytes.iter().any(|byte| wanted.contains(byte));
+        let out = match self {
+            Self::Base64Decode => base64_decode(bytes),
+            Self::CmdLine => cmd_line(bytes),
+            Self::CompressWhitespace => compress_whitespace(bytes),
+            Self::CssDecode if has(b"\\") => css_decode(bytes),
+            Self::HtmlEntityDecode if has(b"&") => html_entity_decode(bytes),
+            Self::JsDecode if has(b"\\") => js_decode(bytes),
+            Self::Lowercase => bytes.to_ascii_lowercase(),
+            Self::NormalizePath if has(b"/") => normalize_path(bytes),
+            Self::NormalizePathWin if has(b"/\\") => {
+                let slashes = |byte: &u8| if *byte == b'\\' { b'/' } else { *byte };
+                normalize_path(&bytes.iter().map(slashes).collect::<Vec<u8>>())
+            }
+            Self::RemoveNulls if has(b"\0") => without(bytes, |byte| byte == 0),
+            Self::RemoveWhitespace => without(bytes, is_space),
+            Self::ReplaceComments if has(b"/") => replace_comments(bytes),
+            Self::UrlDecode if has(b"%+") => url_decode(bytes, false),
+            Self::UrlDecodeUni if has(b"%+") => url_decode(bytes, true),
+            _ => return None,
+        };
+        (out != bytes).then_some(out)
+    }
+}
+
+/// Space, tab, newline, vertical tab, form feed, carriage return, and Latin-1's no-break space.
+fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | 0x09..=0x0d | 0xa0)
+}
+
+fn without(bytes: &[u8], unwanted: impl Fn(u8) -> bool) -> Vec<u8> {
+    bytes.iter().copied().filter(|byte| !unwanted(*byte)).collect()
+}
+
+fn compress_whitespace(bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len());
+    for byte in bytes {
+        match is_space(*byte) {
+            true if out.last() == Some(&b' ') => {}
+            true => out.push(b' '),
+            false => out.push(*byte),
+        }
+    }
+    out
+}
+
+fn base64_decode(bytes: &[u8]) -> Vec<u8> {
+    const ENGINE: GeneralPurpose = GeneralPurpose::new(
+        &alphabet::STANDARD,
+        GeneralPurposeConfig::new()
+            .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+            .with_decode_allow_trailing_bits(true),
+    );
+    ENGINE.decode(bytes).unwrap_or_else(|_| bytes.to_vec())
+}
+
+/// `\ ' " ^` go, spaces before `/` and `(` go, `,` and `;` are spaces, spaces are one, lower case.
+fn cmd_line(bytes: &[u8]) -> Vec<u8> {
+    let mut out: Vec<u8> = Vec::with_capacity(bytes.len());
+    for byte in bytes {
+        match byte {
+            b'\\' | b'\'' | b'"' | b'^' => {}
+            b' ' | b',' | b';' | b'\t' | b'\r' | b'\n' => {
+                if out.last() != Some(&b' ') {
+                    out.push(b' ');
+                }
+            }
+            b'/' | b'(' => {
+                while out.last() == Some(&b' ') {
+                    out.pop();
+                }
+                out.push(*byte);
+            }
+            _ => out.push(byte.to_ascii_lowercase()),
+        }
+    }
+    out
+}
+
+/// `/* … */` becomes a space; one that does not end takes the rest.
+fn replace_comments(bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some((first, tail)) = rest.split_first() {
+        if !rest.starts_with(b"/*") {
+            out.push(*first);
+            rest = tail;
+            continue;
+        }
+        out.push(b' ');
+        let inside = rest.get(2..).unwrap_or_default();
+        let end = inside.windows(2).position(|pair| pair == b"*/");
+        rest = end.and_then(|end| inside.get(end + 2..)).unwrap_or_default();
+    }
+    out
+}
+
+/// Removes `//`, `/./` and resolves `/../` as far as there is something to go up from.
+fn normalize_path(bytes: &[u8]) -> Vec<u8> {
+    let absolute = bytes.first() == Some(&b'/');
+    let mut kept: Vec<&[u8]> = Vec::new();
+    let segments: Vec<&[u8]> = bytes.split(|byte| *byte == b'/').collect();
+    for segment in &segments {
+        match *segment {
+            b"" | b"." => {}
+            b".." => match kept.last() {
+                Some(last) if *last != b".." => drop(kept.pop()),
+                _ if absolute => {}
+                _ => kept.push(segment),
+            },
+            _ => kept.push(segment),
+        }
+    }
+    let mut out = if absolute { vec![b'/'] } else { Vec::new() };
+    out.extend(kept.join(&b'/'));
+    let open = segments.last().is_some_and(|last| matches!(*last, b"" | b"." | b".."));
+    if open && out.last().is_some_and(|last| *last != b'/') {
+        out.push(b'/');
+    }
+    out
+}
+
+fn hex(digits: &[u8]) -> Option<u32> {
+    digits.iter().try_fold(0_u32, |value, digit| {
+        Some(value.checked_mul(16)? + char::from(*digit).to_digit(16)?)
+    })
+}
+
+/// A code point as one byte: full-width forms as the ASCII they stand for, others cut.
+fn low_byte(code: u32) -> u8 {
+    let code = match code {
+        0xff01..=0xff5e => code - 0xff00 + 0x20,
+        _ => code,
+    };
+    u8::try_from(code & 0xff).unwrap_or(b'?')
+}
+
+fn url_decode(bytes: &[u8], wide: bool) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some((first, tail)) = rest.split_first() {
+        rest = tail;
+        match first {
+            b'+' => out.push(b' '),
+            b'%' => match escape(tail, wide) {
+                Some((byte, used)) => {
+                    out.push(byte);
+                    rest = tail.get(used..).unwrap_or_default();
+                }
+                None => out.push(b'%'),
+            },
+            _ => out.push(*first),
+        }
+    }
+    out
+}
+
+/// The byte after a `%`, and how many characters spelt it.
+fn escape(tail: &[u8], wide: bool) -> Option<(u8, usize)> {
+    if wide && matches!(tail.first(), Some(b'u' | b'U')) {
+        return Some((low_byte(hex(tail.get(1..5)?)?), 5));
+    }
+    Some((u8::try_from(hex(tail.get(..2)?)?).ok()?, 2))
+}
+
+fn js_decode(bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some((first, tail)) = rest.split_first() {
+        rest = tail;
+        if *first != b'\\' {
+            out.push(*first);
+            continue;
+        }
+        let Some((kind, after)) = tail.split_first() else {
+            out.push(b'\\');
+            break;
+        };
+        let (byte, used) = match kind {
+            b'u' => match tail.get(1..5).and_then(hex) {
+                Some(code) => (low_byte(code), 5),
+                None => (b'u', 1),
+            },
+            b'x' => match tail.get(1..3).and_then(hex) {
+                Some(code) => (low_byte(code), 3),
+                None => (b'x', 1),
+            },
+            b'0'..=b'7' => octal(*kind, after),
+            b'a' => (0x07, 1),
+            b'b' => (0x08, 1),
+            b'f' => (0x0c, 1),
+            b'n' => (b'\n', 1),
+            b'r' => (b'\r', 1),
+            b't' => (b'\t', 1),
+            b'v' => (0x0b, 1),
+            other => (*other, 1),
+        };
+        out.push(byte);
+        rest = tail.get(used..).unwrap_or_default();
+    }
+    out
+}
+
+/// Up to three octal digits, as long as they fit a byte.
+fn octal(first: u8, after: &[u8]) -> (u8, usize) {
+    let (mut value, mut used) = (u32::from(first - b'0'), 1);
+    for digit in after.iter().take(2).take_while(|digit| (b'0'..=b'7').contains(*digit)) {
+        let next = value * 8 + u32::from(digit - b'0');
+        if next > 0xff {
+            break;
+        }
+        (value, used) = (next, used + 1);
+    }
+    (low_byte(value), used)
+}
+
+fn css_decode(bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some((first, tail)) = rest.split_first() {
+        rest = tail;
+        if *first != b'\\' {
+            out.push(*first);
+            continue;
+        }
+        let digits = tail.iter().take(6).take_while(|byte| byte.is_ascii_hexdigit()).count();
+        match tail.get(..digits).filter(|digits| !digits.is_empty()).and_then(hex) {
+            Some(code) => {
+                out.push(low_byte(code));
+                rest = tail.get(digits..).unwrap_or_default();
+                if let Some((space, after)) = rest.split_first()
+                    && is_space(*space)
+                {
+                    rest = after;
+                }
+            }
+            // An escaped newline continues the line; any other escaped byte is itself.
+            None => rest = tail.strip_prefix(b"\n").unwrap_or(tail),
+        }
+    }
+    out
+}
+
+fn html_entity_decode(bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some((first, tail)) = rest.split_first() {
+        rest = tail;
+        match (first, entity(tail)) {
+            (b'&', Some((byte, used))) => {
+                out.push(byte);
+                rest = tail.get(used..).unwrap_or_default();
+                rest = rest.strip_prefix(b";").unwrap_or(rest);
+            }
+            _ => out.push(*first),
+        }
+    }
+    out
+}
+
+/// The byte an entity stands for, and how many characters after `&` spelt it.
+fn entity(tail: &[u8]) -> Option<(u8, usize)> {
+    const NAMED: [(&[u8], u8); 11] = [
+        (b"quot", b'"'),
+        (b"amp", b'&'),
+        (b"apos", b'\''),
+        (b"lt", b'<'),
+        (b"gt", b'>'),
+        (b"nbsp", 0xa0),
+        (b"tab", b'\t'),
+        (b"newline", b'\n'),
+        (b"colon", b':'),
+        (b"lpar", b'('),
+        (b"rpar", b')'),
+    ];
+    if let [b'#', b'x' | b'X', digits @ ..] = tail {
+        let count = digits.iter().take(7).take_while(|byte| byte.is_ascii_hexdigit()).count();
+        return (count > 0).then_some((low_byte(hex(digits.get(..count)?)?), count + 2));
+    }
+    if let [b'#', digits @ ..] = tail {
+        let count = digits.iter().take(7).take_while(|byte| byte.is_ascii_digit()).count();
+        let text = std::str::from_utf8(digits.get(..count)?).ok()?;
+        return Some((low_byte(text.parse().ok()?), count + 1));
+    }
+    NAMED
+        .iter()
+        .find(|(name, _)| {
+            tail.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name))
+        })
+        .map(|(name, byte)| (*byte, name.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(name: &str, input: &[u8], want: &[u8]) {
+        let got = Transform::named(name).unwrap().apply(input).unwrap_or_else(|| input.to_vec());
+        assert_eq!(got, want, "{name} of {}: {}", input.escape_ascii(), got.escape_ascii());
+    }
+
+    #[test]
+    fn each_transformation() {
+        check("lowercase", b"AbC\xc4", b"abc\xc4");
+        check("urlDecode", b"a%20b+c%zz%4", b"a b c%zz%4");
+        check("urlDecodeUni", b"%u003cscript%3e%uff1c%u00", b"<script><%u00");
+        check("htmlEntityDecode", b"&lt;a&#60;&#x3C;&#x3c &gt&amp;&bogus;&", b"<a<<< >&&bogus;&");
+        check("jsDecode", br"\u003ca\x41\101\n\q\", b"<aAA\nq\\");
+        check("cssDecode", br"ja\vascript\3a al\65rt\", b"javascript:alert");
+        check("cmdLine", b"C^at  'x' ;/etc", b"cat x/etc");
+        check("removeNulls", b"a\0b", b"ab");
+        check("compressWhitespace", b"a \t\n b\xa0", b"a b ");
+        check("removeWhitespace", b"a \t\n b", b"ab");
+        check("replaceComments", b"UN/**/ION/*x*/S/*", b"UN ION S ");
+        check("normalizePath", b"/a/./b//../c/..", b"/a/");
+        check("normalizePath", b"../../a", b"../../a");
+        check("normalizePath", b"/../../a", b"/a");
+        check("normalizePathWin", br"\a\..\b", b"/b");
+        check("base64Decode", b"PHNjcmlwdD4", b"<script>");
+        check("base64Decode", b"not base64!", b"not base64!");
+    }
+
+    #[test]
+    fn none_panics_on_any_three_bytes() {
+        let interesting = b"%u\\x&#;/.*0fF <+'\"\x00\xff";
+        for (_, transform) in Transform::NAMES {
+            for a in interesting {
+                for b in interesting {
+                    for c in interesting {
+                        transform.apply(&[*a, *b, *c]);
+                        transform.apply(&[b'%', b'u', *a, *b, *c]);
+                    }
+                }
+            }
+        }
+    }
+}
