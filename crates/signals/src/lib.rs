@@ -10,11 +10,14 @@ mod identity;
 mod rate;
 mod request;
 mod signals;
+mod waf;
 
 pub use facts::{Abuse, Conn, Facts, Health, IdentityFact, Rate, Session, Token, Waf, WafHit};
 pub use identity::{Identity, Principal, PrincipalKind};
 pub use rate::{KEYS_MAX, RateKey, RateLimit, RateTable};
 pub use request::{
     Framing, Header, Headers, Host, Inspected, Path, Protocol, Query, Request, Scheme, Unreadable,
+    is_end_to_end,
 };
-pub use signals::{Checks, Seen, Signals};
+pub use signals::{Checks, Inspect, Seen, Signals};
+pub use waf::{DEFAULT_RULES, Rules, VALUES_MAX};

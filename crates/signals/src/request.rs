@@ -14,7 +14,7 @@ use bytes::Bytes;
 use http::Method;
 use ring::digest;
 
-pub use headers::{Header, Headers};
+pub use headers::{Header, Headers, is_end_to_end};
 pub use host::Host;
 pub use target::{Path, Query};
 pub use unreadable::Unreadable;

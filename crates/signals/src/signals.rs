@@ -1,6 +1,6 @@
 //! The checks, and the one call that makes them look.
 
-use crate::{Conn, Facts, Identity, RateLimit, RateTable, Request};
+use crate::{Conn, Facts, Identity, RateLimit, RateTable, Request, Rules};
 
 /// What the checks may look at.
 #[derive(Debug, Clone, Copy)]
@@ -18,9 +18,24 @@ pub struct Seen<'a> {
 pub struct Checks {
     /// The route's limit, if it has one.
     pub rate: Option<RateLimit>,
+    /// Whether the rule set looks, and at what.
+    pub waf: Inspect,
 }
 
-/// All checks of the process.
+/// How much of a request the rule set looks at.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Inspect {
+    /// Nothing: the route does not ask for the check.
+    #[default]
+    Nothing,
+    /// All but the body.
+    Head,
+    /// All, and as much of the body as was read for it.
+    Body,
+}
+
+/// All checks of the process. What they count lives as long as it does; the rule set is the
+/// snapshot's.
 #[derive(Debug, Default)]
 pub struct Signals {
     rate: RateTable,
@@ -28,11 +43,12 @@ pub struct Signals {
 
 impl Signals {
     /// Looks, and reports. It cannot refuse.
-    pub fn observe(&self, checks: &Checks, seen: &Seen<'_>) -> Facts {
+    pub fn observe(&self, checks: &Checks, rules: &Rules, seen: &Seen<'_>) -> Facts {
         Facts {
             identity: seen.identity.fact.clone(),
             token: seen.identity.token.clone(),
             conn: seen.conn.clone(),
+            waf: rules.observe(checks.waf, seen.request),
             rate: checks
                 .rate
                 .as_ref()

@@ -77,6 +77,13 @@ impl Headers {
     }
 }
 
+/// A field of this name, lower case, may go upstream as the client sent it: it is not of the hop
+/// (RFC 9110 §7.6.1), of framing, of identity or of forwarding, in whichever spelling.
+pub fn is_end_to_end(name: &str) -> bool {
+    let hyphens = name.replace('_', "-");
+    !is_of_the_hop(&hyphens) && !is_ours(&hyphens)
+}
+
 /// A field of this hop or of this message's framing: never forwarded as the client sent it.
 pub(super) fn is_of_the_hop(name: &str) -> bool {
     matches!(

@@ -1,0 +1,152 @@
+//! The pattern check: takes the request apart into what rules look at, and runs a rule set on it.
+//!
+//! Parameters are decoded once, as an application would; what rules decode further is theirs.
+//! `Authorization` is not looked at (it is verified, not matched) and cookies are looked at one by
+//! one. A body of a kind that cannot be taken apart, or one that is content-coded, is reported as
+//! not looked at: letting it pass is a line of policy.
+
+mod body;
+mod form;
+mod json;
+
+use std::sync::Arc;
+
+use seclang::{Collection, Input, Outcome, RuleSet};
+
+use crate::{Health, Inspect, Request, Waf, WafHit};
+
+/// Our own rules, for operators without a rule set of their own.
+pub const DEFAULT_RULES: &str = include_str!("waf/default.conf");
+
+/// Values of one request, at most.
+pub const VALUES_MAX: usize = 10_000;
+
+/// Rules and hits that a fact lists, at most.
+const RULES_MAX: usize = 64;
+const HITS_MAX: usize = 16;
+
+/// Characters of a target's or parameter's name, and of a message, in a fact.
+const NAME_CHARS_MAX: usize = 64;
+const MESSAGE_CHARS_MAX: usize = 128;
+
+/// The check with its rule set.
+#[derive(Debug, Clone)]
+pub struct Rules(Arc<RuleSet>);
+
+/// How much of the request became values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Read {
+    All,
+    Truncated,
+    Unavailable,
+}
+
+impl Rules {
+    /// Loads rule files, given as name and text.
+    pub fn load(files: &[(&str, &str)]) -> Result<Self, Vec<seclang::Problem>> {
+        RuleSet::load(files).map(|rules| Self(Arc::new(rules)))
+    }
+
+    /// Our own rules.
+    pub fn default_rules() -> Result<Self, Vec<seclang::Problem>> {
+        Self::load(&[("default.conf", DEFAULT_RULES)])
+    }
+
+    /// Looks, and reports. It cannot refuse.
+    pub fn observe(&self, inspect: Inspect, request: &Request) -> Waf {
+        if inspect == Inspect::Nothing {
+            return Waf::default();
+        }
+        let mut input = Input::default();
+        head(request, &mut input);
+        let read = match inspect {
+            Inspect::Body => body::read(request, &mut input),
+            Inspect::Head | Inspect::Nothing => Read::All,
+        };
+        let outcome = self.0.evaluate(&input);
+        let health = match read {
+            Read::Unavailable => Health::Unavailable,
+            _ if input.values().len() > VALUES_MAX => Health::Truncated,
+            Read::Truncated => Health::Truncated,
+            Read::All => Health::Ok,
+        };
+        fact(outcome, health, request.inspected.bytes.len())
+    }
+}
+
+/// Everything but the body.
+fn head(request: &Request, input: &mut Input) {
+    let target = request.target();
+    input.push(Collection::RequestMethod, "", request.method.as_str());
+    input.push(Collection::RequestUri, "", target);
+    input.push(
+        Collection::RequestFilename,
+        "",
+        request.path.segments().iter().fold(String::new(), |path, segment| path + "/" + segment),
+    );
+    if let Some(last) = request.path.segments().last() {
+        input.push(Collection::RequestBasename, "", last.as_str());
+    }
+    if let Some(query) = &request.query {
+        input.push(Collection::QueryString, "", query.as_str());
+        form::pairs(query.as_str().as_bytes(), Collection::ArgsGet, input);
+    }
+    for header in request.headers.iter() {
+        let name = header.name.as_str();
+        input.push(Collection::RequestHeadersNames, "", name);
+        match name {
+            "authorization" => {}
+            "cookie" => cookies(header.value.as_bytes(), input),
+            _ => input.push(Collection::RequestHeaders, name, header.value.as_bytes()),
+        }
+    }
+}
+
+/// `a=1; b=2` (RFC 6265 §4.2), each as it stands.
+fn cookies(field: &[u8], input: &mut Input) {
+    for cookie in field.split(|byte| *byte == b';') {
+        let cookie = cookie.trim_ascii();
+        if cookie.is_empty() {
+            continue;
+        }
+        let at = cookie.iter().position(|byte| *byte == b'=').unwrap_or(cookie.len());
+        let (name, value) = cookie.split_at_checked(at).unwrap_or((cookie, b""));
+        let name = String::from_utf8_lossy(name).into_owned();
+        input.push(Collection::RequestCookiesNames, "", name.as_str());
+        input.push(Collection::RequestCookies, name, value.strip_prefix(b"=").unwrap_or(value));
+    }
+}
+
+fn fact(outcome: Outcome, health: Health, inspected: usize) -> Waf {
+    let mut rules: Vec<String> = outcome.hits.iter().map(|hit| hit.id.clone()).collect();
+    rules.sort();
+    rules.dedup();
+    rules.truncate(RULES_MAX);
+    let attacks =
+        outcome.hits.iter().flat_map(|hit| &hit.tags).filter(|tag| tag.starts_with("attack-"));
+    let mut classes: Vec<String> = attacks.cloned().collect();
+    classes.sort();
+    classes.dedup();
+    classes.truncate(RULES_MAX);
+    let hit = |hit: seclang::Hit| WafHit {
+        rule: hit.id,
+        message: cut(&hit.message, MESSAGE_CHARS_MAX),
+        target: cut(&hit.target, NAME_CHARS_MAX),
+    };
+    Waf {
+        health,
+        score: outcome.score,
+        threshold: outcome.threshold,
+        rules,
+        classes,
+        hits: outcome.hits.into_iter().take(HITS_MAX).map(hit).collect(),
+        inspected_bytes: i64::try_from(inspected).unwrap_or(i64::MAX),
+    }
+}
+
+fn cut(text: &str, chars_max: usize) -> String {
+    text.chars().take(chars_max).collect()
+}
+
+#[cfg(test)]
+mod tests;

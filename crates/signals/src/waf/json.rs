@@ -1,0 +1,107 @@
+//! JSON bodies as values: every string, number and key, named by its path (`json.items.0.name`).
+//!
+//! What two parsers could read differently (a key twice in one object, more nesting than
+//! [`DEPTH_MAX`], text after the value) is malformed, and then the body was not looked at.
+
+use seclang::{Collection, Input};
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+
+use super::VALUES_MAX;
+
+/// Nesting, at most.
+pub(super) const DEPTH_MAX: usize = 64;
+
+/// Characters of a path that names a value.
+const PATH_CHARS_MAX: usize = 128;
+
+/// Adds every value of the document, or nothing more from where it is malformed.
+pub(super) fn values(body: &[u8], input: &mut Input) -> Result<(), serde_json::Error> {
+    let mut parser = serde_json::Deserializer::from_slice(body);
+    Node { path: "json".to_owned(), depth: 0, input }.deserialize(&mut parser)?;
+    parser.end()
+}
+
+/// One value of the document, and where it stands.
+struct Node<'i> {
+    path: String,
+    depth: usize,
+    input: &'i mut Input,
+}
+
+impl Node<'_> {
+    fn inner(&mut self, key: &str) -> Node<'_> {
+        let path = format!("{}.{key}", self.path).chars().take(PATH_CHARS_MAX).collect();
+        Node { path, depth: self.depth + 1, input: self.input }
+    }
+
+    fn push<E: Error>(self, bytes: &[u8]) -> Result<(), E> {
+        if self.input.values().len() > VALUES_MAX {
+            return Err(E::custom("too many values"));
+        }
+        self.input.push(Collection::ArgsPost, self.path, bytes);
+        Ok(())
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Node<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, value: D) -> Result<(), D::Error> {
+        if self.depth > DEPTH_MAX {
+            return Err(D::Error::custom("nested too deep"));
+        }
+        value.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Node<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_bool<E: Error>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<(), E> {
+        self.push(number.to_string().as_bytes())
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<(), E> {
+        self.push(number.to_string().as_bytes())
+    }
+
+    fn visit_f64<E: Error>(self, number: f64) -> Result<(), E> {
+        self.push(number.to_string().as_bytes())
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
+        self.push(text.as_bytes())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<(), A::Error> {
+        let mut index = 0_usize;
+        while items.next_element_seed(self.inner(&index.to_string()))?.is_some() {
+            index += 1;
+        }
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut members: A) -> Result<(), A::Error> {
+        let mut keys = std::collections::HashSet::new();
+        while let Some(key) = members.next_key::<String>()? {
+            self.input.push(Collection::ArgsNames, "", key.as_str());
+            members.next_value_seed(self.inner(&key))?;
+            if !keys.insert(key) {
+                return Err(A::Error::custom("a key appears twice"));
+            }
+        }
+        Ok(())
+    }
+}
