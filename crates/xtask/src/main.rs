@@ -1,0 +1,46 @@
+//! `cargo xtask …`: everything a developer or CI does. Builds in seconds, so that it can check
+//! what else a machine needs before the long build starts.
+//!
+//! Deliberately names no crate of the product: it runs cargo and the built binaries.
+
+mod demo;
+mod kafka;
+mod machine;
+mod setup;
+mod suites;
+mod tally;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+const USAGE: &str = "\
+usage: cargo xtask demo [--once] [--kafka HOST:PORT]   the product on a tour, then yours to try
+       cargo xtask test [SUITE…]                       everything CI runs, or the suites named
+       cargo xtask lint                                format and lints only
+       cargo xtask kafka up|down                       real Apache Kafka on loopback
+       cargo xtask setup                               check and install what all of it needs";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match run(&words) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(words: &[&str]) -> Result<()> {
+    match words {
+        ["demo", rest @ ..] => demo::demo(rest),
+        ["test", names @ ..] => suites::test(names),
+        ["lint"] => suites::test(&["format", "lints"]),
+        ["kafka", "up"] => kafka::up(),
+        ["kafka", "down"] => kafka::down(),
+        ["setup"] => setup::everything(),
+        _ => bail!("{USAGE}"),
+    }
+}
