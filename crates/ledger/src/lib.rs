@@ -4,4 +4,6 @@ pub mod event;
 pub mod keys;
 pub mod note;
 pub mod proof;
+pub mod tiles;
 pub mod tlog;
+pub mod verify;
