@@ -48,9 +48,7 @@ impl Serialize for Counts<'_> {
 impl Aggregate<'_> {
     /// How many requests it stands for.
     pub fn count(&self) -> u64 {
-        self.counts
-            .iter()
-            .fold(0, |sum: u64, (_, count)| sum.saturating_add(*count))
+        self.counts.iter().fold(0, |sum: u64, (_, count)| sum.saturating_add(*count))
     }
 
     /// Makes the aggregate's one line of JSON.

@@ -147,11 +147,7 @@ impl Completion {
         event.activity = decision.activity;
         event.severity = self.outcome.severity();
         event.start_time = Some(decision.received_ms);
-        event.status = Some(if self.succeeded() {
-            wire::SUCCESS
-        } else {
-            wire::FAILURE
-        });
+        event.status = Some(if self.succeeded() { wire::SUCCESS } else { wire::FAILURE });
         event.status_code = self.status;
         event.status_detail = Some(self.outcome.as_str());
         event.message = format!("ended: {}", self.outcome.as_str());
@@ -170,36 +166,17 @@ impl Completion {
         event.trace = decision.traceparent.as_deref().and_then(|traceparent| {
             objects::Trace::parse(traceparent, decision.received_ms, self.ended_ms)
         });
-        if let Correlated::Call {
-            principal,
-            service,
-            operation,
-        } = &decision.correlated
-        {
-            let user = objects::User {
-                uid: &principal.id,
-                kind: principal.kind.coded(),
-                groups: &[],
-            };
-            event.actor = Some(objects::Actor {
-                user,
-                idp: None,
-                app_uid: None,
-            });
-            event.api = Some(objects::Api {
-                operation,
-                service,
-                request: decision.uid,
-            });
+        if let Correlated::Call { principal, service, operation } = &decision.correlated {
+            let user =
+                objects::User { uid: &principal.id, kind: principal.kind.coded(), groups: &[] };
+            event.actor = Some(objects::Actor { user, idp: None, app_uid: None });
+            event.api = Some(objects::Api { operation, service, request: decision.uid });
         }
         seal(Kind::Completion, event, 0, limit::COMPLETION_BYTES_MAX)
     }
 
     fn unmapped<'a>(&'a self, decision: &'a DecisionRef) -> Result<Unmapped<'a>, EventError> {
-        let upstream = self
-            .upstream
-            .as_ref()
-            .map(|upstream| name("upstream", &upstream.name));
+        let upstream = self.upstream.as_ref().map(|upstream| name("upstream", &upstream.name));
         Ok(Unmapped {
             route: decision.route.as_deref(),
             outcome: self.outcome,

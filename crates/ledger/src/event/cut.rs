@@ -12,9 +12,8 @@ pub(super) struct Cutter {
 impl Cutter {
     /// At most `max` bytes of `text`, cut at a character.
     pub(super) fn text<'a>(&mut self, text: &'a str, max: usize) -> &'a str {
-        let kept = text
-            .split_at_checked(text.floor_char_boundary(max))
-            .map_or(text, |(kept, _)| kept);
+        let kept =
+            text.split_at_checked(text.floor_char_boundary(max)).map_or(text, |(kept, _)| kept);
         self.bytes += text.len() - kept.len();
         kept
     }

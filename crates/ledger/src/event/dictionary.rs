@@ -108,12 +108,7 @@ pub const ENTRIES: &[Entry] = &[
         kind: Kind::LogClose,
         classes: &[6002],
         severities: &[1],
-        fields: &[
-            "unmapped.origin",
-            "unmapped.reason",
-            "unmapped.size",
-            "unmapped.counters",
-        ],
+        fields: &["unmapped.origin", "unmapped.reason", "unmapped.size", "unmapped.counters"],
         promise: "The last leaf of every log that was closed; nothing follows it.",
     },
     Entry {
@@ -155,11 +150,7 @@ pub const ENTRIES: &[Entry] = &[
         kind: Kind::Lifecycle,
         classes: &[6002],
         severities: &[1, 4],
-        fields: &[
-            "unmapped.above",
-            "unmapped.spool_used_bytes",
-            "unmapped.spool_max_bytes",
-        ],
+        fields: &["unmapped.above", "unmapped.spool_used_bytes", "unmapped.spool_max_bytes"],
         promise: "One when the spool passes its watermark, one when it is below it again.",
     },
 ];
@@ -179,18 +170,8 @@ pub fn markdown() -> String {
     page.push_str(&list(ALWAYS.iter().map(|field| format!("`{field}`"))));
     page.push_str(".\n\n| code | kind | class | severity | also always there | promise |\n|---|---|---|---|---|---|\n");
     for entry in ENTRIES {
-        let classes = list(
-            entry
-                .classes
-                .iter()
-                .map(|uid| format!("{uid} {}", class_name(*uid))),
-        );
-        let severities = list(
-            entry
-                .severities
-                .iter()
-                .map(|id| severity_name(*id).to_owned()),
-        );
+        let classes = list(entry.classes.iter().map(|uid| format!("{uid} {}", class_name(*uid))));
+        let severities = list(entry.severities.iter().map(|id| severity_name(*id).to_owned()));
         let fields = list(entry.fields.iter().map(|field| format!("`{field}`")));
         // writing to a string does not fail
         let _ = writeln!(

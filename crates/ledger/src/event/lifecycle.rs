@@ -319,24 +319,14 @@ impl Reload<'_> {
             accepted: self.accepted,
             digests: self.digests,
             problem_count: self.problems.len(),
-            problems: problems
-                .map(|text| cutter.text(text, limit::PROBLEM_BYTES_MAX))
-                .collect(),
+            problems: problems.map(|text| cutter.text(text, limit::PROBLEM_BYTES_MAX)).collect(),
         };
         let life = Life {
             kind: Kind::Lifecycle,
             code: "reload",
             activity: UPDATE,
-            severity: if self.accepted {
-                severity::INFORMATIONAL
-            } else {
-                severity::MEDIUM
-            },
-            status: if self.accepted {
-                wire::SUCCESS
-            } else {
-                wire::FAILURE
-            },
+            severity: if self.accepted { severity::INFORMATIONAL } else { severity::MEDIUM },
+            status: if self.accepted { wire::SUCCESS } else { wire::FAILURE },
             max: limit::EVENT_BYTES_MAX,
         };
         life.seal((uid, now_ms), producer, unmapped, cutter.bytes)
@@ -384,16 +374,8 @@ impl Watermark<'_> {
             kind: Kind::Lifecycle,
             code: "watermark",
             activity: OTHER,
-            severity: if self.above {
-                severity::HIGH
-            } else {
-                severity::INFORMATIONAL
-            },
-            status: if self.above {
-                wire::FAILURE
-            } else {
-                wire::SUCCESS
-            },
+            severity: if self.above { severity::HIGH } else { severity::INFORMATIONAL },
+            status: if self.above { wire::FAILURE } else { wire::SUCCESS },
             max: limit::CONTROL_BYTES_MAX,
         };
         life.seal((uid, now_ms), producer, self, 0)

@@ -31,10 +31,7 @@ impl Serialize for Metadata<'_> {
         map.serialize_entry("event_code", self.event_code)?;
         map.serialize_entry("uid", self.uid.hyphenated().encode_lower(&mut buffer))?;
         if let Some(uid) = self.correlation_uid {
-            map.serialize_entry(
-                "correlation_uid",
-                uid.hyphenated().encode_lower(&mut buffer),
-            )?;
+            map.serialize_entry("correlation_uid", uid.hyphenated().encode_lower(&mut buffer))?;
         }
         map.serialize_entry("log_name", &self.producer.log)?;
         map.serialize_entry("log_provider", &self.producer.instance)?;
@@ -56,11 +53,7 @@ pub(super) struct Product<'a> {
 
 impl<'a> Product<'a> {
     pub(super) fn new(producer: &'a Producer) -> Self {
-        Self {
-            name: "Portcullis",
-            vendor_name: "Portcullis",
-            version: &producer.version,
-        }
+        Self { name: "Portcullis", vendor_name: "Portcullis", version: &producer.version }
     }
 }
 
@@ -113,10 +106,7 @@ impl Serialize for User<'_> {
         pair(&mut map, "type_id", "type", self.kind)?;
         if !self.groups.is_empty() {
             let groups = self.groups.iter().take(limit::PROJECTED_MAX);
-            map.serialize_entry(
-                "groups",
-                &groups.map(|uid| Named { uid }).collect::<Vec<_>>(),
-            )?;
+            map.serialize_entry("groups", &groups.map(|uid| Named { uid }).collect::<Vec<_>>())?;
         }
         map.end()
     }
@@ -231,12 +221,7 @@ impl<'a> Endpoint<'a> {
 
     /// This instance.
     pub(super) fn instance(producer: &'a Producer) -> Self {
-        Self {
-            ip: None,
-            port: None,
-            svc_name: None,
-            instance_uid: Some(&producer.instance),
-        }
+        Self { ip: None, port: None, svc_name: None, instance_uid: Some(&producer.instance) }
     }
 }
 
@@ -273,15 +258,7 @@ impl<'a> Trace<'a> {
             return None;
         }
         let sampled = u8::from_str_radix(flags, 16).is_ok_and(|flags| flags & 1 == 1);
-        Some(Self {
-            traceparent,
-            uid,
-            span,
-            sampled,
-            parent_span: None,
-            start_time,
-            end_time,
-        })
+        Some(Self { traceparent, uid, span, sampled, parent_span: None, start_time, end_time })
     }
 }
 
@@ -291,10 +268,7 @@ pub(super) fn is_span(text: &str) -> bool {
 }
 
 fn is_hex(text: &str, digits: usize) -> bool {
-    text.len() == digits
-        && text
-            .bytes()
-            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    text.len() == digits && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 impl Serialize for Trace<'_> {
@@ -312,22 +286,8 @@ impl Serialize for Trace<'_> {
         if self.sampled {
             map.serialize_entry("flags", &["sampled"])?;
         }
-        let Self {
-            span: uid,
-            parent_span: parent_uid,
-            start_time,
-            end_time,
-            ..
-        } = *self;
-        map.serialize_entry(
-            "span",
-            &Span {
-                uid,
-                parent_uid,
-                start_time,
-                end_time,
-            },
-        )?;
+        let Self { span: uid, parent_span: parent_uid, start_time, end_time, .. } = *self;
+        map.serialize_entry("span", &Span { uid, parent_uid, start_time, end_time })?;
         map.end()
     }
 }

@@ -27,11 +27,7 @@ pub struct DecisionRef {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Correlated {
     /// 6003
-    Call {
-        principal: Principal,
-        service: String,
-        operation: String,
-    },
+    Call { principal: Principal, service: String, operation: String },
     /// 4002
     Http,
 }
@@ -136,12 +132,7 @@ impl Glance {
         Ok(Self {
             kind: entry.kind,
             uid: uuid(&seen.metadata.uid)?,
-            correlation_uid: seen
-                .metadata
-                .correlation_uid
-                .as_deref()
-                .map(uuid)
-                .transpose()?,
+            correlation_uid: seen.metadata.correlation_uid.as_deref().map(uuid).transpose()?,
             event_code: seen.metadata.event_code,
             class_uid: seen.class_uid,
             time_ms: seen.time,
@@ -156,22 +147,8 @@ impl Record {
     /// # Errors
     /// The value is no event of ours.
     pub fn read(value: Vec<u8>) -> Result<Self, ReadError> {
-        let Glance {
-            kind,
-            uid,
-            class_uid,
-            time_ms,
-            traceparent,
-            ..
-        } = Glance::read(&value)?;
-        Ok(Self {
-            kind,
-            uid,
-            time_ms,
-            class_uid,
-            traceparent,
-            value,
-        })
+        let Glance { kind, uid, class_uid, time_ms, traceparent, .. } = Glance::read(&value)?;
+        Ok(Self { kind, uid, time_ms, class_uid, traceparent, value })
     }
 }
 
@@ -255,11 +232,7 @@ struct SeenSpan {
 
 impl SeenTrace {
     fn traceparent(self) -> Option<String> {
-        let flags = if self.flags.iter().any(|flag| flag == "sampled") {
-            "01"
-        } else {
-            "00"
-        };
+        let flags = if self.flags.iter().any(|flag| flag == "sampled") { "01" } else { "00" };
         let text = format!("00-{}-{}-{flags}", self.uid, self.span.uid);
         objects::Trace::parse(&text, 0, 0).is_some().then_some(text)
     }

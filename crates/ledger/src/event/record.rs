@@ -146,6 +146,9 @@ pub enum EventError {
     Serialise(#[from] serde_json::Error),
 }
 
+/// What a decision's value takes as a rule.
+const VALUE_BYTES: usize = 4096;
+
 /// Serialises `event`, whose client-controlled fields lost `cut` bytes.
 pub(super) fn seal<U: Serialize>(
     kind: Kind,
@@ -153,26 +156,22 @@ pub(super) fn seal<U: Serialize>(
     cut: usize,
     max: usize,
 ) -> Result<Record, EventError> {
-    let mut value = serde_json::to_vec(&event)?;
+    let mut value = Vec::with_capacity(VALUE_BYTES);
+    serde_json::to_writer(&mut value, &event)?;
     if cut > 0 {
         event.metadata.untruncated_kib = Some((value.len() + cut).div_ceil(1024));
-        value = serde_json::to_vec(&event)?;
+        value.clear();
+        serde_json::to_writer(&mut value, &event)?;
     }
     if value.len() > max {
-        return Err(EventError::TooLarge {
-            bytes: value.len(),
-            max,
-        });
+        return Err(EventError::TooLarge { bytes: value.len(), max });
     }
     Ok(Record {
         kind,
         uid: event.metadata.uid,
         time_ms: event.time,
         class_uid: event.class.uid(),
-        traceparent: event
-            .trace
-            .as_ref()
-            .map(|trace| trace.traceparent.to_owned()),
+        traceparent: event.trace.as_ref().map(|trace| trace.traceparent.to_owned()),
         value,
     })
 }

@@ -38,10 +38,7 @@ pub(super) fn call<'a>(verdict: Verdict<'a>) -> Call<'a> {
         },
         service: "orders",
         operation: "read",
-        resource: Resource {
-            kind: "Orders::Order",
-            id: "o-98213",
-        },
+        resource: Resource { kind: "Orders::Order", id: "o-98213" },
         verdict,
         policies: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
         firewall_rule: None,
@@ -81,10 +78,7 @@ pub(super) fn fields<'a>(subject: Subject<'a>) -> DecisionFields<'a> {
                 sni: "api.acme.example",
             }),
         },
-        trace: Some(Trace {
-            traceparent: TRACEPARENT,
-            parent_span: Some("a3ce929d0e0e4736"),
-        }),
+        trace: Some(Trace { traceparent: TRACEPARENT, parent_span: Some("a3ce929d0e0e4736") }),
         request_digest: Some([0xab; 32]),
     }
 }
@@ -95,12 +89,8 @@ pub(super) fn policies(count: usize) -> Vec<String> {
 
 pub(super) fn allow() -> Decision {
     let determining = policies(1);
-    let call = call(Verdict::Allow {
-        determining: &determining,
-    });
-    fields(Subject::Call(Box::new(call)))
-        .seal(&producer())
-        .unwrap()
+    let call = call(Verdict::Allow { determining: &determining });
+    fields(Subject::Call(Box::new(call))).seal(&producer()).unwrap()
 }
 
 fn decisions() -> Vec<Decision> {
@@ -114,42 +104,19 @@ fn decisions() -> Vec<Decision> {
         Refusal::StepUp,
         Refusal::Forbidden,
     ] {
-        let verdict = Verdict::Refuse {
-            class,
-            message_id: Some("orders.closed"),
-            determining: &determining,
-        };
+        let verdict =
+            Verdict::Refuse { class, message_id: Some("orders.closed"), determining: &determining };
         let mut call = call(verdict);
-        call.firewall_rule = Some(FirewallRule {
-            id: "942100",
-            message: "SQL injection",
-            target: "ARGS:q",
-        });
-        all.push(
-            fields(Subject::Call(Box::new(call)))
-                .seal(&producer())
-                .unwrap(),
-        );
+        call.firewall_rule =
+            Some(FirewallRule { id: "942100", message: "SQL injection", target: "ARGS:q" });
+        all.push(fields(Subject::Call(Box::new(call))).seal(&producer()).unwrap());
     }
-    for kind in [
-        ActorKind::User,
-        ActorKind::Workload,
-        ActorKind::ApiKey,
-        ActorKind::Anonymous,
-    ] {
+    for kind in [ActorKind::User, ActorKind::Workload, ActorKind::ApiKey, ActorKind::Anonymous] {
         for method in ["GET", "POST", "PATCH", "DELETE", "PROPFIND", "CONNECT"] {
             let groups = policies(40);
-            let mut call = call(Verdict::Allow {
-                determining: &determining,
-            });
-            call.actor = Actor {
-                kind,
-                id: "anonymous",
-                groups: &groups,
-                idp: "",
-                issuer: "",
-                client: "",
-            };
+            let mut call = call(Verdict::Allow { determining: &determining });
+            call.actor =
+                Actor { kind, id: "anonymous", groups: &groups, idp: "", issuer: "", client: "" };
             let mut fields = fields(Subject::Call(Box::new(call)));
             fields.http.method = Some(method);
             fields.conn.ip = "::ffff:203.0.113.24".parse().unwrap();
@@ -162,19 +129,16 @@ fn decisions() -> Vec<Decision> {
         Turned::MethodNotAllowed,
         Turned::Preflight,
     ] {
-        for method in [
-            "GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "BREW",
-        ] {
+        for method in
+            ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "BREW"]
+        {
             let mut fields = fields(Subject::Http(why));
             fields.http.method = Some(method);
             fields.conn.ip = "2001:db8::7".parse().unwrap();
             all.push(fields.seal(&producer()).unwrap());
         }
         let mut fields = fields(Subject::Http(why));
-        fields.http = HttpRequest {
-            version: Some("HTTP/1.1"),
-            ..HttpRequest::default()
-        };
+        fields.http = HttpRequest { version: Some("HTTP/1.1"), ..HttpRequest::default() };
         fields.route = None;
         fields.request_digest = None;
         fields.trace = None;
@@ -214,27 +178,16 @@ pub(super) const OUTCOMES: [Outcome; 6] = [
     Outcome::Crashed,
 ];
 
-const DIGESTS: Digests<'_> = Digests {
-    config: "c0ffee",
-    policies: "9f86d0",
-    schema: "5c4e3a",
-    entities: "e47171",
-};
+const DIGESTS: Digests<'_> =
+    Digests { config: "c0ffee", policies: "9f86d0", schema: "5c4e3a", entities: "e47171" };
 
 pub(super) const ORIGIN: &str = "audit.acme.example/eu1/gw-a/01jd9";
 
 fn lifecycle() -> Vec<Record> {
     let (now, producer) = (1_795_262_951_000, producer());
-    let problems: Vec<String> = (0..20)
-        .map(|n| format!("portcullis.yaml:{n}:1: unknown key"))
-        .collect();
-    let previous = Previous {
-        origin: ORIGIN,
-        size: 918,
-        root: [7; 32],
-        closed: false,
-        open: 3,
-    };
+    let problems: Vec<String> =
+        (0..20).map(|n| format!("portcullis.yaml:{n}:1: unknown key")).collect();
+    let previous = Previous { origin: ORIGIN, size: 918, root: [7; 32], closed: false, open: 3 };
     let mut open = LogOpen {
         origin: ORIGIN,
         key: "audit.acme.example/eu1/gw-a/01jd9+00000000+AQID",
@@ -248,11 +201,7 @@ fn lifecycle() -> Vec<Record> {
     let first = open.record(uid(20), now, &producer);
     open.previous = None;
     open.partition = None;
-    let counters = Counters {
-        requests: 9,
-        decisions: 8,
-        ..Counters::default()
-    };
+    let counters = Counters { requests: 9, decisions: 8, ..Counters::default() };
     let heartbeat = Heartbeat {
         origin: ORIGIN,
         interval_ms: 10_000,
@@ -262,13 +211,7 @@ fn lifecycle() -> Vec<Record> {
         spool_max_bytes: 1 << 30,
         counters,
     };
-    let close = LogClose {
-        origin: ORIGIN,
-        reason: "stop",
-        size: 99,
-        open: 0,
-        counters,
-    };
+    let close = LogClose { origin: ORIGIN, reason: "stop", size: 99, open: 0, counters };
     let reload = Reload {
         what: Reloaded::Policies,
         trigger: "signal",
@@ -276,29 +219,11 @@ fn lifecycle() -> Vec<Record> {
         digests: DIGESTS,
         problems: &[],
     };
-    let refused = Reload {
-        what: Reloaded::Config,
-        accepted: false,
-        problems: &problems,
-        ..reload
-    };
-    let loss = Loss {
-        origin: ORIGIN,
-        reason: "write_failed",
-        count: 3,
-        first_ms: now,
-        last_ms: now + 9,
-    };
-    let above = Watermark {
-        origin: ORIGIN,
-        above: true,
-        spool_used_bytes: 7,
-        spool_max_bytes: 10,
-    };
-    let below = Watermark {
-        above: false,
-        ..above
-    };
+    let refused = Reload { what: Reloaded::Config, accepted: false, problems: &problems, ..reload };
+    let loss =
+        Loss { origin: ORIGIN, reason: "write_failed", count: 3, first_ms: now, last_ms: now + 9 };
+    let above = Watermark { origin: ORIGIN, above: true, spool_used_bytes: 7, spool_max_bytes: 10 };
+    let below = Watermark { above: false, ..above };
     [
         first,
         open.record(uid(21), now, &producer),
@@ -330,19 +255,13 @@ pub(super) fn aggregate<'a>(counts: &'a [(&'a str, u64)]) -> Aggregate<'a> {
 pub(super) fn all() -> Vec<Record> {
     let mut records = lifecycle();
     records.push(
-        aggregate(&[("unauthenticated", 40), ("bare_lf", 2)])
-            .record(uid(30), &producer())
-            .unwrap(),
+        aggregate(&[("unauthenticated", 40), ("bare_lf", 2)]).record(uid(30), &producer()).unwrap(),
     );
     for decision in decisions() {
         let (record, reference) = decision.into_parts();
         records.push(record);
         for outcome in OUTCOMES {
-            records.push(
-                completion(outcome)
-                    .record(uid(40), &reference, &producer())
-                    .unwrap(),
-            );
+            records.push(completion(outcome).record(uid(40), &reference, &producer()).unwrap());
         }
         records.push(
             Completion::crashed(1_795_262_960_000)

@@ -43,14 +43,10 @@ impl DecisionFields<'_> {
     /// What is never cut (identity, decision, policy, names) does not fit.
     pub fn seal(&self, producer: &Producer) -> Result<Decision, EventError> {
         let mut cutter = Cutter::default();
-        let user_agent = self
-            .http
-            .user_agent
-            .map(|raw| cutter.raw(raw, limit::USER_AGENT_BYTES_MAX));
-        let request_id = self
-            .http
-            .request_id
-            .map(|raw| cutter.raw(raw, limit::REQUEST_ID_BYTES_MAX));
+        let user_agent =
+            self.http.user_agent.map(|raw| cutter.raw(raw, limit::USER_AGENT_BYTES_MAX));
+        let request_id =
+            self.http.request_id.map(|raw| cutter.raw(raw, limit::REQUEST_ID_BYTES_MAX));
         let http_request = objects::HttpRequest {
             http_method: self.http.method.filter(|method| wire::is_named(method)),
             version: self.http.version,
@@ -84,10 +80,7 @@ impl DecisionFields<'_> {
             Subject::Http(turned) => self.turn(*turned, &mut event, &mut cutter)?,
         }
         let record = seal(Kind::Decision, event, cutter.bytes, limit::EVENT_BYTES_MAX)?;
-        Ok(Decision {
-            record,
-            reference: self.reference(),
-        })
+        Ok(Decision { record, reference: self.reference() })
     }
 
     fn class(&self) -> Class {
@@ -111,10 +104,7 @@ impl DecisionFields<'_> {
     fn url<'a>(&'a self, cutter: &mut Cutter) -> Option<objects::Url<'a>> {
         Some(objects::Url {
             scheme: self.http.scheme,
-            hostname: self
-                .http
-                .host
-                .map(|host| cutter.text(host, limit::HOST_BYTES_MAX)),
+            hostname: self.http.host.map(|host| cutter.text(host, limit::HOST_BYTES_MAX)),
             port: self.http.port,
             path: cutter.text(self.http.path?, limit::PATH_BYTES_MAX),
         })
@@ -135,21 +125,13 @@ impl DecisionFields<'_> {
         let reason = name("reason", turned.as_str())?;
         let allowed = turned == Turned::Preflight;
         event.severity = turned.severity();
-        event.status = Some(if allowed {
-            wire::SUCCESS
-        } else {
-            wire::FAILURE
-        });
+        event.status = Some(if allowed { wire::SUCCESS } else { wire::FAILURE });
         event.status_detail = Some(reason);
         event.message = format!("{}: {reason}", if allowed { "answered" } else { "refused" });
         event.unmapped.reason = Some(reason);
         event.control = Some(wire::Control {
             action: if allowed { wire::ALLOWED } else { wire::DENIED },
-            disposition: if allowed {
-                wire::ALLOWED
-            } else {
-                Coded(25, "Rejected")
-            },
+            disposition: if allowed { wire::ALLOWED } else { Coded(25, "Rejected") },
             is_alert: false,
             authorizations: Vec::new(),
             policy: None,
@@ -167,10 +149,7 @@ impl DecisionFields<'_> {
     fn reference(&self) -> DecisionRef {
         let correlated = match &self.subject {
             Subject::Call(call) => Correlated::Call {
-                principal: Principal {
-                    kind: call.actor.kind,
-                    id: call.actor.id.to_owned(),
-                },
+                principal: Principal { kind: call.actor.kind, id: call.actor.id.to_owned() },
                 service: call.service.to_owned(),
                 operation: call.operation.to_owned(),
             },
@@ -181,11 +160,7 @@ impl DecisionFields<'_> {
             received_ms: self.received_ms,
             correlated,
             activity: self.class().activity(self.http.method),
-            method: self
-                .http
-                .method
-                .filter(|method| wire::is_named(method))
-                .map(str::to_owned),
+            method: self.http.method.filter(|method| wire::is_named(method)).map(str::to_owned),
             route: self.route.map(str::to_owned),
             ip: self.conn.ip,
             port: self.conn.port,
@@ -210,20 +185,14 @@ impl Call<'_> {
             service: name("service", self.service)?,
             request: uid,
         });
-        event.resource = Some(objects::Resource {
-            uid: self.resource.id,
-            kind: self.resource.kind,
-        });
+        event.resource =
+            Some(objects::Resource { uid: self.resource.id, kind: self.resource.kind });
         event.unmapped.question = Some(&self.question);
         event.unmapped.facts = Some(&self.facts);
         event.unmapped.cedar = Some(&self.cedar);
         let (word, determining) = match self.verdict {
             Verdict::Allow { determining } => ("permit", determining),
-            Verdict::Refuse {
-                class,
-                message_id,
-                determining,
-            } => {
+            Verdict::Refuse { class, message_id, determining } => {
                 event.severity = class.severity();
                 event.unmapped.message_id = message_id;
                 (class.as_str(), determining)
@@ -244,20 +213,13 @@ impl Call<'_> {
     fn control<'a>(&'a self, determining: &'a [String], cutter: &mut Cutter) -> wire::Control<'a> {
         let (action, disposition, decision, is_alert) = match self.verdict {
             Verdict::Allow { .. } => (wire::ALLOWED, wire::ALLOWED, "Allow", false),
-            Verdict::Refuse { class, .. } => (
-                wire::DENIED,
-                class.disposition(),
-                "Deny",
-                class == Refusal::Blocked,
-            ),
+            Verdict::Refuse { class, .. } => {
+                (wire::DENIED, class.disposition(), "Deny", class == Refusal::Blocked)
+            }
         };
         let authorization = |uid: &'a String| objects::Authorization {
             decision,
-            policy: objects::Policy {
-                uid,
-                kind: "cedar",
-                is_applied: true,
-            },
+            policy: objects::Policy { uid, kind: "cedar", is_applied: true },
         };
         wire::Control {
             action,
@@ -287,15 +249,9 @@ impl Actor<'_> {
     fn wire(&self) -> Result<objects::Actor<'_>, EventError> {
         let uid = whole("principal", self.id, limit::PRINCIPAL_JSON_BYTES_MAX)?;
         Ok(objects::Actor {
-            user: objects::User {
-                uid,
-                kind: self.kind.coded(),
-                groups: self.groups,
-            },
-            idp: (!self.idp.is_empty()).then_some(objects::Idp {
-                name: self.idp,
-                issuer: self.issuer,
-            }),
+            user: objects::User { uid, kind: self.kind.coded(), groups: self.groups },
+            idp: (!self.idp.is_empty())
+                .then_some(objects::Idp { name: self.idp, issuer: self.issuer }),
             app_uid: (!self.client.is_empty()).then_some(self.client),
         })
     }

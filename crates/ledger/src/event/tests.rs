@@ -17,9 +17,8 @@ fn at<'a>(event: &'a Value, path: &str) -> Option<&'a Value> {
 /// The sample decision, changed by `change`.
 fn decide(change: impl FnOnce(&mut DecisionFields<'_>)) -> Result<Decision, EventError> {
     let determining = policies(1);
-    let mut fields = fields(Subject::Call(Box::new(call(Verdict::Allow {
-        determining: &determining,
-    }))));
+    let mut fields =
+        fields(Subject::Call(Box::new(call(Verdict::Allow { determining: &determining }))));
     change(&mut fields);
     fields.seal(&producer())
 }
@@ -30,22 +29,13 @@ fn every_sample_is_one_line_in_the_dictionary() {
     for record in all() {
         assert!(!record.value.contains(&b'\n') && !record.value.contains(&b'\r'));
         let event = json(&record);
-        let code = at(&event, "metadata.event_code")
-            .and_then(Value::as_str)
-            .unwrap();
+        let code = at(&event, "metadata.event_code").and_then(Value::as_str).unwrap();
         let entry = dictionary::entry(code).unwrap();
         assert_eq!(entry.kind, record.kind);
-        assert!(
-            entry.classes.contains(&record.class_uid),
-            "{code} {}",
-            record.class_uid
-        );
+        assert!(entry.classes.contains(&record.class_uid), "{code} {}", record.class_uid);
         let severity =
             u32::try_from(at(&event, "severity_id").and_then(Value::as_u64).unwrap()).unwrap();
-        assert!(
-            entry.severities.contains(&severity),
-            "{code} severity {severity}"
-        );
+        assert!(entry.severities.contains(&severity), "{code} severity {severity}");
         for field in dictionary::ALWAYS.iter().chain(entry.fields) {
             assert!(at(&event, field).is_some(), "{code} lacks {field}");
         }
@@ -53,15 +43,11 @@ fn every_sample_is_one_line_in_the_dictionary() {
     }
     for entry in dictionary::ENTRIES {
         for class in entry.classes {
-            assert!(
-                seen.iter()
-                    .any(|(code, uid, _)| *code == entry.code && uid == class)
-            );
+            assert!(seen.iter().any(|(code, uid, _)| *code == entry.code && uid == class));
         }
         for severity in entry.severities {
             assert!(
-                seen.iter()
-                    .any(|(code, _, id)| *code == entry.code && id == severity),
+                seen.iter().any(|(code, _, id)| *code == entry.code && id == severity),
                 "{} {severity}",
                 entry.code
             );
@@ -74,10 +60,7 @@ fn ids_add_up() {
     for record in all() {
         let event = json(&record);
         let number = |field| event.get(field).and_then(Value::as_u64).unwrap();
-        assert_eq!(
-            number("type_uid"),
-            number("class_uid") * 100 + number("activity_id")
-        );
+        assert_eq!(number("type_uid"), number("class_uid") * 100 + number("activity_id"));
         assert_eq!(number("class_uid"), u64::from(record.class_uid));
         assert_eq!(number("time"), u64::try_from(record.time_ms).unwrap());
         assert_eq!(at(&event, "metadata.uid").unwrap(), &record.uid.to_string());
@@ -87,15 +70,10 @@ fn ids_add_up() {
 #[test]
 fn a_decision_and_its_completion_share_the_id() {
     let (record, reference) = allow().into_parts();
-    let end = completion(Outcome::Answered)
-        .record(uid(9), &reference, &producer())
-        .unwrap();
+    let end = completion(Outcome::Answered).record(uid(9), &reference, &producer()).unwrap();
     let (decision, end) = (json(&record), json(&end));
     for event in [&decision, &end] {
-        assert_eq!(
-            at(event, "metadata.correlation_uid").unwrap(),
-            &uid(1).to_string()
-        );
+        assert_eq!(at(event, "metadata.correlation_uid").unwrap(), &uid(1).to_string());
         assert_eq!(at(event, "api.request.uid").unwrap(), &uid(1).to_string());
         assert_eq!(event["class_uid"], 6003);
         assert_eq!(event["activity_id"], 2);
@@ -110,16 +88,11 @@ fn a_decision_and_its_completion_share_the_id() {
 
 #[test]
 fn a_reference_read_back_makes_the_same_completion() {
-    for record in all()
-        .into_iter()
-        .filter(|record| record.kind == Kind::Decision)
-    {
+    for record in all().into_iter().filter(|record| record.kind == Kind::Decision) {
         let reference = DecisionRef::read(&record.value).unwrap();
         assert_eq!(reference.uid(), record.uid);
         assert_eq!(reference.traceparent, record.traceparent);
-        let end = Completion::crashed(1)
-            .record(uid(2), &reference, &producer())
-            .unwrap();
+        let end = Completion::crashed(1).record(uid(2), &reference, &producer()).unwrap();
         assert_eq!(end.class_uid, record.class_uid);
         assert_eq!(json(&end)["type_uid"], json(&record)["type_uid"]);
     }
@@ -137,25 +110,14 @@ fn a_record_is_read_back_from_its_value() {
 #[test]
 fn what_is_no_event_is_not_read() {
     let completion = completion(Outcome::Answered);
-    let end = completion
-        .record(uid(2), &allow().into_parts().1, &producer())
-        .unwrap();
-    assert!(matches!(
-        DecisionRef::read(&end.value),
-        Err(ReadError::Field("metadata.event_code"))
-    ));
+    let end = completion.record(uid(2), &allow().into_parts().1, &producer()).unwrap();
+    assert!(matches!(DecisionRef::read(&end.value), Err(ReadError::Field("metadata.event_code"))));
     for value in ["", "{}", "[]", "{\"class_uid\":6003}", "\u{0}"] {
-        assert!(
-            matches!(Glance::read(value.as_bytes()), Err(ReadError::Json(_))),
-            "{value}"
-        );
+        assert!(matches!(Glance::read(value.as_bytes()), Err(ReadError::Json(_))), "{value}");
     }
     let foreign = String::from_utf8(end.value).unwrap();
     let foreign = foreign.replace(r#""event_code":"completion""#, r#""event_code":"other""#);
-    assert!(matches!(
-        Glance::read(foreign.as_bytes()),
-        Err(ReadError::Field(_))
-    ));
+    assert!(matches!(Glance::read(foreign.as_bytes()), Err(ReadError::Field(_))));
 }
 
 /// A field of the client's, `len` bytes long: `kept` are in the event.
@@ -163,16 +125,8 @@ fn check_cut(field: &str, len: usize, max: usize, set: impl FnOnce(&mut Decision
     let event = json(decide(set).unwrap().record());
     let text = at(&event, field).and_then(Value::as_str).unwrap();
     assert_eq!(text.len(), len.min(max), "{field}");
-    assert_eq!(
-        at(&event, "metadata.is_truncated").is_some(),
-        len > max,
-        "{field} of {len}"
-    );
-    assert_eq!(
-        at(&event, "metadata.untruncated_size").is_some(),
-        len > max,
-        "{field} of {len}"
-    );
+    assert_eq!(at(&event, "metadata.is_truncated").is_some(), len > max, "{field} of {len}");
+    assert_eq!(at(&event, "metadata.untruncated_size").is_some(), len > max, "{field} of {len}");
 }
 
 #[test]
@@ -186,41 +140,20 @@ fn what_a_client_controls_is_cut_at_its_limit() {
         check_cut("http_request.uid", 256 + over, 256, |f| {
             f.http.request_id = Some(text(256).as_bytes())
         });
-        check_cut("http_request.url.path", 2048 + over, 2048, |f| {
-            f.http.path = Some(text(2048))
-        });
-        check_cut("http_request.url.hostname", 255 + over, 255, |f| {
-            f.http.host = Some(text(255))
-        });
-        check_cut("unmapped.method", 32 + over, 32, |f| {
-            f.http.method = Some(text(32))
-        });
+        check_cut("http_request.url.path", 2048 + over, 2048, |f| f.http.path = Some(text(2048)));
+        check_cut("http_request.url.hostname", 255 + over, 255, |f| f.http.host = Some(text(255)));
+        check_cut("unmapped.method", 32 + over, 32, |f| f.http.method = Some(text(32)));
         let rule = |message, target| {
             move |f: &mut DecisionFields<'_>| {
-                let Subject::Call(call) = &mut f.subject else {
-                    panic!()
-                };
-                call.firewall_rule = Some(FirewallRule {
-                    id: "1",
-                    message,
-                    target,
-                });
+                let Subject::Call(call) = &mut f.subject else { panic!() };
+                call.firewall_rule = Some(FirewallRule { id: "1", message, target });
             }
         };
         check_cut("firewall_rule.name", 256 + over, 256, rule(text(256), ""));
-        check_cut(
-            "firewall_rule.match_location",
-            256 + over,
-            256,
-            rule("", text(256)),
-        );
+        check_cut("firewall_rule.match_location", 256 + over, 256, rule("", text(256)));
         check_cut("tls.sni", 255 + over, 255, |f| {
             f.subject = Subject::Http(Turned::NotFound);
-            f.conn.tls = Some(Tls {
-                version: "TLSv1.3",
-                cipher: "",
-                sni: text(255),
-            });
+            f.conn.tls = Some(Tls { version: "TLSv1.3", cipher: "", sni: text(255) });
         });
     }
 }
@@ -229,9 +162,7 @@ fn what_a_client_controls_is_cut_at_its_limit() {
 fn sized(bytes: usize) -> Result<Decision, EventError> {
     let with = |len: usize| {
         decide(|fields| {
-            let Subject::Call(call) = &mut fields.subject else {
-                panic!()
-            };
+            let Subject::Call(call) = &mut fields.subject else { panic!() };
             call.question = question(len);
         })
     };
@@ -244,13 +175,7 @@ fn an_event_that_does_not_fit_is_refused() {
     assert_eq!(sized(60 * 1024).unwrap().record().value.len(), 60 * 1024);
     let refused = sized(60 * 1024 + 1);
     assert!(
-        matches!(
-            refused,
-            Err(EventError::TooLarge {
-                bytes: 61_441,
-                max: 61_440
-            })
-        ),
+        matches!(refused, Err(EventError::TooLarge { bytes: 61_441, max: 61_440 })),
         "{refused:?}"
     );
 }
@@ -261,9 +186,8 @@ fn check_whole(field: &str, max: usize, set: impl Fn(&mut DecisionFields<'_>, &'
     let escaped: &'static str = "\u{1}".repeat(max / 6 + 1).leak();
     let seal = |text| {
         let determining = policies(1);
-        let mut fields = fields(Subject::Call(Box::new(call(Verdict::Allow {
-            determining: &determining,
-        }))));
+        let mut fields =
+            fields(Subject::Call(Box::new(call(Verdict::Allow { determining: &determining }))));
         set(&mut fields, text);
         fields.seal(&producer())
     };
@@ -280,21 +204,15 @@ fn check_whole(field: &str, max: usize, set: impl Fn(&mut DecisionFields<'_>, &'
 #[test]
 fn what_is_never_cut_is_refused() {
     fn edit(fields: &mut DecisionFields<'_>, set: impl FnOnce(&mut Call<'_>)) {
-        let Subject::Call(call) = &mut fields.subject else {
-            panic!()
-        };
+        let Subject::Call(call) = &mut fields.subject else { panic!() };
         set(call);
     }
     let set_principal = |fields: &mut DecisionFields<'_>, text: &'static str| {
         edit(fields, |call| call.actor.id = text)
     };
     check_whole("principal", 2048, set_principal);
-    check_whole("service", 256, |fields, text| {
-        edit(fields, |call| call.service = text)
-    });
-    check_whole("operation", 256, |fields, text| {
-        edit(fields, |call| call.operation = text)
-    });
+    check_whole("service", 256, |fields, text| edit(fields, |call| call.service = text));
+    check_whole("operation", 256, |fields, text| edit(fields, |call| call.operation = text));
     check_whole("route", 256, |fields, text| fields.route = Some(text));
     check_whole("reason", 256, |fields, text| {
         fields.subject = Subject::Http(Turned::Unreadable { code: text })
@@ -305,9 +223,7 @@ fn what_is_never_cut_is_refused() {
 fn the_longest_completion_fits_its_reserve() {
     let name: &'static str = "n".repeat(256).leak();
     let decision = decide(|fields| {
-        let Subject::Call(call) = &mut fields.subject else {
-            panic!()
-        };
+        let Subject::Call(call) = &mut fields.subject else { panic!() };
         call.actor.id = "\"".repeat(1024).leak();
         call.service = name;
         call.operation = name;
@@ -326,42 +242,23 @@ fn the_longest_completion_fits_its_reserve() {
         latency_us: u64::MAX,
         upstream: Some(Upstream {
             name: name.into(),
-            address: Some(
-                "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:65535"
-                    .parse()
-                    .unwrap(),
-            ),
+            address: Some("[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:65535".parse().unwrap()),
         }),
         body_sha256: Some([0xff; 32]),
     };
-    let producer = Producer {
-        version: name.to_owned(),
-        log: name.to_owned(),
-        instance: name.to_owned(),
-    };
+    let producer =
+        Producer { version: name.to_owned(), log: name.to_owned(), instance: name.to_owned() };
     assert!(end.record(uid(1), &reference, &producer).is_ok());
-    let upstream = Some(Upstream {
-        name: "n".repeat(257).into(),
-        address: None,
-    });
+    let upstream = Some(Upstream { name: "n".repeat(257).into(), address: None });
     let over = Completion { upstream, ..end }.record(uid(1), &reference, &producer);
-    assert!(matches!(
-        over,
-        Err(EventError::FieldTooLarge {
-            field: "upstream",
-            ..
-        })
-    ));
+    assert!(matches!(over, Err(EventError::FieldTooLarge { field: "upstream", .. })));
 }
 
 #[test]
 fn the_longest_control_record_fits_its_reserve() {
     let name: &'static str = "n".repeat(256).leak();
-    let producer = Producer {
-        version: name.to_owned(),
-        log: name.to_owned(),
-        instance: name.to_owned(),
-    };
+    let producer =
+        Producer { version: name.to_owned(), log: name.to_owned(), instance: name.to_owned() };
     let most = u64::MAX;
     let counters = Counters {
         requests: most,
@@ -383,35 +280,14 @@ fn the_longest_control_record_fits_its_reserve() {
         counters,
     };
     assert!(beat.record(uid(1), i64::MIN, &producer).is_ok());
-    let close = LogClose {
-        origin: name,
-        reason: name,
-        size: most,
-        open: most,
-        counters,
-    };
+    let close = LogClose { origin: name, reason: name, size: most, open: most, counters };
     assert!(close.record(uid(1), i64::MIN, &producer).is_ok());
-    let loss = Loss {
-        origin: name,
-        reason: name,
-        count: most,
-        first_ms: i64::MIN,
-        last_ms: i64::MIN,
-    };
+    let loss =
+        Loss { origin: name, reason: name, count: most, first_ms: i64::MIN, last_ms: i64::MIN };
     assert!(loss.record(uid(1), i64::MIN, &producer).is_ok());
     let origin = "n".repeat(257);
-    let over = Heartbeat {
-        origin: &origin,
-        ..beat
-    }
-    .record(uid(1), 0, &producer);
-    assert!(matches!(
-        over,
-        Err(EventError::FieldTooLarge {
-            field: "origin",
-            ..
-        })
-    ));
+    let over = Heartbeat { origin: &origin, ..beat }.record(uid(1), 0, &producer);
+    assert!(matches!(over, Err(EventError::FieldTooLarge { field: "origin", .. })));
 }
 
 #[test]
@@ -423,10 +299,7 @@ fn hostile_text_stays_one_line_and_one_value() {
         fields.http.method = Some("GET\u{1b}[2K");
     });
     let value = event.unwrap().record().value.clone();
-    assert!(
-        value.iter().all(|byte| *byte >= 0x20),
-        "a raw control character"
-    );
+    assert!(value.iter().all(|byte| *byte >= 0x20), "a raw control character");
     let event: Value = serde_json::from_slice(&value).unwrap();
     assert_eq!(event["class_uid"], 6003);
     assert_eq!(
@@ -440,24 +313,17 @@ fn hostile_text_stays_one_line_and_one_value() {
 #[test]
 fn long_lists_are_projected_in_part_and_never_lost() {
     let determining = policies(40);
-    let sealed = fields(Subject::Call(Box::new(call(Verdict::Allow {
-        determining: &determining,
-    }))))
-    .seal(&producer())
-    .unwrap();
-    assert_eq!(
-        json(sealed.record())["authorizations"]
-            .as_array()
-            .map(Vec::len),
-        Some(32)
-    );
+    let sealed =
+        fields(Subject::Call(Box::new(call(Verdict::Allow { determining: &determining }))))
+            .seal(&producer())
+            .unwrap();
+    assert_eq!(json(sealed.record())["authorizations"].as_array().map(Vec::len), Some(32));
 }
 
 #[test]
 fn an_aggregate_counts_exactly() {
-    let record = aggregate(&[("a", 3), ("b", u64::from(u32::MAX))])
-        .record(uid(1), &producer())
-        .unwrap();
+    let record =
+        aggregate(&[("a", 3), ("b", u64::from(u32::MAX))]).record(uid(1), &producer()).unwrap();
     let event = json(&record);
     assert_eq!(event["count"], 4_294_967_298_u64);
     assert_eq!(event["unmapped"]["counts"]["a"], 3);
@@ -467,11 +333,7 @@ fn an_aggregate_counts_exactly() {
     assert!(aggregate(fits).record(uid(1), &producer()).is_ok());
     assert!(matches!(
         aggregate(&most).record(uid(1), &producer()),
-        Err(EventError::FieldTooLarge {
-            field: "counts",
-            size: 65,
-            max: 64
-        })
+        Err(EventError::FieldTooLarge { field: "counts", size: 65, max: 64 })
     ));
 }
 
@@ -484,13 +346,9 @@ fn a_malformed_traceparent_is_left_out() {
         "00-4BF92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
         "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
     ] {
-        let decision = decide(|fields| {
-            fields.trace = Some(Trace {
-                traceparent: bad,
-                parent_span: None,
-            })
-        })
-        .unwrap();
+        let decision =
+            decide(|fields| fields.trace = Some(Trace { traceparent: bad, parent_span: None }))
+                .unwrap();
         assert_eq!(decision.record().traceparent, None, "{bad}");
         let (record, reference) = decision.into_parts();
         assert!(json(&record).get("trace").is_none());
@@ -500,10 +358,8 @@ fn a_malformed_traceparent_is_left_out() {
 
 #[test]
 fn kind_codes_are_stable() {
-    let codes: Vec<(u8, &str)> = Kind::ALL
-        .iter()
-        .map(|kind| (kind.code(), kind.as_str()))
-        .collect();
+    let codes: Vec<(u8, &str)> =
+        Kind::ALL.iter().map(|kind| (kind.code(), kind.as_str())).collect();
     assert_eq!(
         codes,
         [
@@ -519,25 +375,20 @@ fn kind_codes_are_stable() {
         ]
     );
     for code in 0..=u8::MAX {
-        assert_eq!(
-            Kind::from_code(code).map(Kind::code),
-            (1..=9).contains(&code).then_some(code)
-        );
+        assert_eq!(Kind::from_code(code).map(Kind::code), (1..=9).contains(&code).then_some(code));
     }
 }
 
 /// `OCSF_SAMPLES=<file>` writes the samples there, for `tests/ocsf/validate.py`.
 #[test]
+#[expect(clippy::disallowed_methods, reason = "the samples leave the format's tests as a file")]
 fn samples_can_be_written() {
     let mut lines = Vec::new();
     for record in all() {
         lines.extend_from_slice(&record.value);
         lines.push(b'\n');
     }
-    assert_eq!(
-        lines.iter().filter(|byte| **byte == b'\n').count(),
-        all().len()
-    );
+    assert_eq!(lines.iter().filter(|byte| **byte == b'\n').count(), all().len());
     if let Some(path) = std::env::var_os("OCSF_SAMPLES") {
         fs::write(path, lines).unwrap();
     }
@@ -545,15 +396,12 @@ fn samples_can_be_written() {
 
 /// `UPDATE=1` writes the page anew.
 #[test]
+#[expect(clippy::disallowed_methods, reason = "the committed page is a file")]
 fn the_dictionary_is_the_committed_one() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/ocsf/dictionary.md");
     if std::env::var_os("UPDATE").is_some() {
         fs::write(&path, dictionary::markdown()).unwrap();
     }
     let committed = fs::read_to_string(&path).unwrap_or_default();
-    assert_eq!(
-        committed,
-        dictionary::markdown(),
-        "run the tests with UPDATE=1 to write it anew"
-    );
+    assert_eq!(committed, dictionary::markdown(), "run the tests with UPDATE=1 to write it anew");
 }

@@ -13,9 +13,8 @@ use super::objects::{
 pub(super) const OCSF_VERSION: &str = "1.8.0";
 
 /// The methods that OCSF has names for.
-const METHODS: [&str; 9] = [
-    "GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT",
-];
+const METHODS: [&str; 9] =
+    ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT"];
 
 /// Whether OCSF has a name for the method.
 pub(super) fn is_named(method: &str) -> bool {
@@ -190,18 +189,8 @@ impl<'a, U> Event<'a, U> {
 impl<U: Serialize> Serialize for Event<'_, U> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        pair(
-            &mut map,
-            "category_uid",
-            "category_name",
-            self.class.category(),
-        )?;
-        pair(
-            &mut map,
-            "class_uid",
-            "class_name",
-            Coded(self.class.uid(), self.class.name()),
-        )?;
+        pair(&mut map, "category_uid", "category_name", self.class.category())?;
+        pair(&mut map, "class_uid", "class_name", Coded(self.class.uid(), self.class.name()))?;
         pair(&mut map, "activity_id", "activity_name", self.activity)?;
         map.serialize_entry("type_uid", &(self.class.uid() * 100 + self.activity.0))?;
         pair(&mut map, "severity_id", "severity", self.severity)?;
@@ -227,11 +216,7 @@ impl<U: Serialize> Serialize for Event<'_, U> {
         entry(&mut map, "app", self.app.as_ref())?;
         entry(&mut map, "actor", self.actor.as_ref())?;
         entry(&mut map, "api", self.api.as_ref())?;
-        entry(
-            &mut map,
-            "resources",
-            self.resource.as_ref().map(|resource| [resource]).as_ref(),
-        )?;
+        entry(&mut map, "resources", self.resource.as_ref().map(|resource| [resource]).as_ref())?;
         entry(&mut map, "http_request", self.http_request.as_ref())?;
         entry(&mut map, "http_response", self.http_response.as_ref())?;
         entry(&mut map, "src_endpoint", self.src_endpoint.as_ref())?;

@@ -1,0 +1,295 @@
+//! Every answer that is the gateway's own: the one place that turns an error into a status, a
+//! challenge and a page (RFC 9457 problem details, or HTML where a browser asks).
+//!
+//! What the client hears is made of the words in this file and of the text that the operator
+//! wrote for it, never of an error, a policy, a fact or an address. The decision's id is what a
+//! client can hand to an operator, who finds the rest in the log.
+
+use std::fmt::Write as _;
+
+use bytes::Bytes;
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName,
+    HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+};
+use http::{Method, Response, StatusCode};
+use serde::Serialize;
+use signals::{Facts, Health, Rate, Request, Unreadable};
+use uuid::Uuid;
+use verdict::{Class, Refusal};
+
+use crate::forward::{DECISION_ID, Failure};
+
+const REQUEST_ID: &str = "x-request-id";
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+
+/// An `X-Request-ID` that is echoed, bytes. A longer one is data for the event only.
+pub const REQUEST_ID_BYTES_MAX: usize = 128;
+
+/// Why the answer is the gateway's own.
+#[derive(Debug, Clone, Copy)]
+pub enum Reason<'a> {
+    /// Policy said no, of these facts.
+    Refused(&'a Refusal, &'a Facts),
+    /// The request could not be read.
+    Unreadable(Unreadable),
+    /// No route has this host and path.
+    NotFound,
+    /// The path is known, the method is not; the methods it has, for `Allow`.
+    MethodNotAllowed(&'a str),
+    /// Forwarding went wrong.
+    Failed(Failure),
+    /// The decision could not be recorded, so nothing is done.
+    Unrecorded,
+}
+
+/// Whom the answer is for.
+#[derive(Debug, Clone, Copy)]
+pub struct Client<'a> {
+    /// The decision's id; `None` only where it could not be recorded.
+    pub decision_id: Option<Uuid>,
+    /// The request, if it could be read.
+    pub request: Option<&'a Request>,
+    /// The protection space (RFC 9110 §11.5) that challenges name.
+    pub realm: &'a str,
+    /// What the operator wrote for the policy's `@message_id`.
+    pub message: Option<&'a str>,
+}
+
+/// RFC 9457.
+#[derive(Serialize)]
+struct Problem<'a> {
+    r#type: &'static str,
+    title: &'a str,
+    status: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instance: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decision_id: Option<String>,
+}
+
+/// The answer. To `HEAD` it has no body.
+pub fn answer(reason: Reason<'_>, client: &Client<'_>) -> Response<Bytes> {
+    let status = StatusCode::from_u16(reason.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let detail = client.message.or(reason.detail());
+    let problem = Problem {
+        r#type: "about:blank",
+        title: status.canonical_reason().unwrap_or("Error"),
+        status: status.as_u16(),
+        detail,
+        instance: client.decision_id.map(|id| id.urn().to_string()),
+        decision_id: client.decision_id.map(|id| id.to_string()),
+    };
+    let html = client.request.is_some_and(prefers_html);
+    let body = if html { page(&problem) } else { json(&problem) };
+    let head_only = client.request.is_some_and(|request| request.method == Method::HEAD);
+    let mut response = Response::new(if head_only { Bytes::new() } else { body });
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    let media_type = if html { "text/html; charset=utf-8" } else { "application/problem+json" };
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if html {
+        let policy = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+        headers.insert(CONTENT_SECURITY_POLICY, policy);
+    }
+    reason.fields(client.realm, headers);
+    mark(headers, client.decision_id, client.request.and_then(request_id));
+    response
+}
+
+/// Marks an answer, whoever made it, with the decision's id and the client's `X-Request-ID`.
+pub fn mark(headers: &mut HeaderMap, decision_id: Option<Uuid>, request_id: Option<HeaderValue>) {
+    let id = decision_id.and_then(|id| HeaderValue::try_from(id.to_string()).ok());
+    for (name, value) in [(DECISION_ID, id), (HeaderName::from_static(REQUEST_ID), request_id)] {
+        if let Some(value) = value {
+            headers.insert(name, value);
+        }
+    }
+}
+
+/// The client's `X-Request-ID`, if there is one and it is plain.
+pub fn request_id(request: &Request) -> Option<HeaderValue> {
+    let mut values = request.headers.get_all(REQUEST_ID);
+    let (only, None) = (values.next()?, values.next()) else {
+        return None;
+    };
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~+/=:@".contains(byte);
+    let bytes = only.as_bytes();
+    let sane = !bytes.is_empty() && bytes.len() <= REQUEST_ID_BYTES_MAX && bytes.iter().all(plain);
+    sane.then(|| only.clone())
+}
+
+impl Reason<'_> {
+    fn status(self) -> u16 {
+        match self {
+            Self::Refused(refusal, _) => refusal.class.status(),
+            Self::Unreadable(unreadable) => unreadable.status(),
+            Self::NotFound => 404,
+            Self::MethodNotAllowed(_) => 405,
+            Self::Failed(failure) => failure.status(),
+            Self::Unrecorded => 503,
+        }
+    }
+
+    fn detail(self) -> Option<&'static str> {
+        match self {
+            Self::Refused(refusal, facts) => match refusal.class {
+                Class::Unavailable => Some("The service cannot decide about this request now."),
+                Class::Blocked | Class::Forbidden => Some("This request is not allowed."),
+                Class::Unauthenticated if facts.identity.presented => {
+                    Some("The credential is not valid here.")
+                }
+                Class::Unauthenticated => Some("A credential is needed."),
+                Class::Throttled => Some("Too many requests. Try again later."),
+                Class::StepUp => Some("A stronger authentication is needed."),
+            },
+            Self::Unreadable(_) => Some("The request cannot be read without doubt."),
+            Self::NotFound => None,
+            Self::MethodNotAllowed(_) => Some("The resource does not take this method."),
+            Self::Failed(failure) => match failure.status() {
+                502 => Some("The service behind did not answer as it should."),
+                504 => Some("The service behind did not answer in time."),
+                _ => None,
+            },
+            Self::Unrecorded => None,
+        }
+    }
+
+    fn fields(self, realm: &str, headers: &mut HeaderMap) {
+        match self {
+            Self::Refused(refusal, facts) => {
+                let challenge = challenge(refusal, facts, realm);
+                set(headers, WWW_AUTHENTICATE, challenge.unwrap_or_default());
+                rate(refusal.class, &facts.rate, headers);
+            }
+            Self::MethodNotAllowed(methods) => set(headers, ALLOW, methods.to_owned()),
+            Self::Unreadable(_) | Self::NotFound | Self::Failed(_) | Self::Unrecorded => {}
+        }
+    }
+}
+
+/// `WWW-Authenticate`: RFC 6750 §3, RFC 9470 §3.
+fn challenge(refusal: &Refusal, facts: &Facts, realm: &str) -> Option<String> {
+    let mut text = format!("Bearer realm={}", quoted(realm));
+    match refusal.class {
+        Class::Unauthenticated if facts.identity.presented => {
+            text.push_str(", error=\"invalid_token\"");
+        }
+        Class::Unauthenticated => {}
+        Class::StepUp => {
+            text.push_str(", error=\"insufficient_user_authentication\"");
+            if let Some(acr) = &refusal.acr {
+                text.push_str(", acr_values=");
+                text.push_str(&quoted(acr));
+            }
+        }
+        Class::Unavailable | Class::Blocked | Class::Throttled | Class::Forbidden => return None,
+    }
+    Some(text)
+}
+
+/// `Retry-After` (RFC 9110 §10.2.3), `RateLimit` and `RateLimit-Policy`
+/// (draft-ietf-httpapi-ratelimit-headers-10), where the limit was looked at.
+fn rate(class: Class, rate: &Rate, headers: &mut HeaderMap) {
+    if rate.health != Health::Ok || rate.limit < 1 {
+        return;
+    }
+    let wait_s = rate.retry_after_s.max(0);
+    set(headers, RATE_LIMIT_POLICY, format!("\"default\";q={};w={}", rate.limit, rate.window_s));
+    set(headers, RATE_LIMIT, format!("\"default\";r={};t={wait_s}", rate.remaining.max(0)));
+    if class == Class::Throttled && rate.limited {
+        set(headers, RETRY_AFTER, wait_s.max(1).to_string());
+    }
+}
+
+/// Sets a field of ours; one that is empty or no field value is left out.
+fn set(headers: &mut HeaderMap, name: HeaderName, value: String) {
+    if let Ok(value) = HeaderValue::try_from(value)
+        && !value.is_empty()
+    {
+        headers.insert(name, value);
+    }
+}
+
+/// A quoted string (RFC 9110 §5.6.4) of visible ASCII; anything else is left out.
+fn quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for character in text.chars().filter(|c| matches!(c, ' '..='~')) {
+        if matches!(character, '"' | '\\') {
+            out.push('\\');
+        }
+        out.push(character);
+    }
+    out.push('"');
+    out
+}
+
+/// Whether `Accept` (RFC 9110 §12.5.1) names HTML, and JSON no higher: so do browsers.
+fn prefers_html(request: &Request) -> bool {
+    let mut html = 0;
+    let mut json = 0;
+    let values = request.headers.get_all("accept").filter_map(|value| value.to_str().ok());
+    for range in values.flat_map(|value| value.split(',')) {
+        let (kind, parameters) = range.split_once(';').unwrap_or((range, ""));
+        let weight = weight(parameters);
+        match kind.trim().to_ascii_lowercase().as_str() {
+            "text/html" => html = weight.max(html),
+            "application/json" | "application/problem+json" => json = weight.max(json),
+            _ => {}
+        }
+    }
+    html > json
+}
+
+/// `q` in thousandths (RFC 9110 §12.4.2); 0 where it is malformed.
+fn weight(parameters: &str) -> u16 {
+    let q = parameters.split(';').find_map(|parameter| {
+        let (name, value) = parameter.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("q").then(|| value.trim())
+    });
+    let Some(q) = q else {
+        return 1000;
+    };
+    let (whole, fraction) = q.split_once('.').unwrap_or((q, ""));
+    let digits = fraction.len() <= 3 && fraction.bytes().all(|byte| byte.is_ascii_digit());
+    let thousandths = format!("{fraction:0<3}").parse().ok().filter(|_| digits);
+    match (whole, thousandths) {
+        ("0", Some(thousandths)) => thousandths,
+        ("1", Some(0)) => 1000,
+        _ => 0,
+    }
+}
+
+fn json(problem: &Problem<'_>) -> Bytes {
+    // strings and a number always serialise
+    Bytes::from(serde_json::to_vec(problem).unwrap_or_default())
+}
+
+fn page(problem: &Problem<'_>) -> Bytes {
+    let Problem { title, status, .. } = problem;
+    let mut page = format!(
+        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
+         <title>{status} {title}</title>\n<h1>{title}</h1>\n"
+    );
+    // writing to a string does not fail
+    if let Some(detail) = problem.detail {
+        let _ = writeln!(page, "<p>{}</p>", escaped(detail));
+    }
+    if let Some(id) = &problem.decision_id {
+        let _ = writeln!(page, "<p>Decision <code>{id}</code></p>");
+    }
+    page.push_str("</html>\n");
+    Bytes::from(page)
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests;
