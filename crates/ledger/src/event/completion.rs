@@ -6,9 +6,10 @@ use std::sync::Arc;
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::cut::Cutter;
 use super::objects;
 use super::read::{Correlated, DecisionRef};
-use super::record::{name, seal};
+use super::record::seal;
 use super::wire::{self, Coded, severity};
 use super::{EventError, Kind, Producer, Record, limit};
 
@@ -96,8 +97,6 @@ struct Unmapped<'a> {
     body_out_bytes: u64,
     latency_us: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    upstream: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     body_digest: Option<String>,
 }
 
@@ -130,19 +129,24 @@ impl Completion {
     /// Makes the completion's one line of JSON, at most [`limit::COMPLETION_BYTES_MAX`] long.
     ///
     /// # Errors
-    /// The upstream's name is too long.
+    /// The producer's own names are too long.
     pub fn record(
         &self,
         uid: Uuid,
         decision: &DecisionRef,
         producer: &Producer,
     ) -> Result<Record, EventError> {
+        let mut cutter = Cutter::default();
+        let upstream = self
+            .upstream
+            .as_ref()
+            .map(|upstream| cutter.text(&upstream.name, limit::UPSTREAM_BYTES_MAX));
         let class = decision.correlated.class();
         let mut event = wire::Event::new(
             class,
             self.ended_ms,
             metadata(uid, decision, producer),
-            self.unmapped(decision)?,
+            self.unmapped(decision),
         );
         event.activity = decision.activity;
         event.severity = self.outcome.severity();
@@ -162,7 +166,7 @@ impl Completion {
             body_length: self.body_out_bytes,
         });
         event.src_endpoint = Some(objects::Endpoint::peer(decision.ip, decision.port));
-        event.dst_endpoint = Some(self.destination(producer));
+        event.dst_endpoint = Some(self.destination(upstream, producer));
         event.trace = decision.traceparent.as_deref().and_then(|traceparent| {
             objects::Trace::parse(traceparent, decision.received_ms, self.ended_ms)
         });
@@ -172,32 +176,35 @@ impl Completion {
             event.actor = Some(objects::Actor { user, idp: None, app_uid: None });
             event.api = Some(objects::Api { operation, service, request: decision.uid });
         }
-        seal(Kind::Completion, event, 0, limit::COMPLETION_BYTES_MAX)
+        seal(Kind::Completion, event, cutter.bytes, limit::COMPLETION_BYTES_MAX)
     }
 
-    fn unmapped<'a>(&'a self, decision: &'a DecisionRef) -> Result<Unmapped<'a>, EventError> {
-        let upstream = self.upstream.as_ref().map(|upstream| name("upstream", &upstream.name));
-        Ok(Unmapped {
+    fn unmapped<'a>(&self, decision: &'a DecisionRef) -> Unmapped<'a> {
+        Unmapped {
             route: decision.route.as_deref(),
             outcome: self.outcome,
             detail: self.detail,
             body_in_bytes: self.body_in_bytes,
             body_out_bytes: self.body_out_bytes,
             latency_us: self.latency_us,
-            upstream: upstream.transpose()?,
             body_digest: self.body_sha256.map(objects::sha256),
-        })
+        }
     }
 
     /// The upstream, or this instance where nothing was forwarded.
-    fn destination<'a>(&'a self, producer: &'a Producer) -> objects::Endpoint<'a> {
-        let Some(upstream) = &self.upstream else {
+    fn destination<'a>(
+        &self,
+        upstream: Option<&'a str>,
+        producer: &'a Producer,
+    ) -> objects::Endpoint<'a> {
+        if upstream.is_none() {
             return objects::Endpoint::instance(producer);
-        };
+        }
+        let address = self.upstream.as_ref().and_then(|upstream| upstream.address);
         objects::Endpoint {
-            ip: upstream.address.map(|address| address.ip()),
-            port: upstream.address.map(|address| address.port()),
-            svc_name: Some(&upstream.name),
+            ip: address.map(|address| address.ip()),
+            port: address.map(|address| address.port()),
+            svc_name: upstream,
             instance_uid: None,
         }
     }

@@ -1,6 +1,5 @@
-//! The limits of an event, in bytes unless the name says otherwise. The texts of a client are
-//! counted before JSON escaping, and cut at a character; our own are counted after it, and
-//! refused.
+//! The limits of an event, in bytes unless the name says otherwise. What is cut is
+//! counted before JSON escaping and cut at a character; what is refused is counted after it.
 
 /// The whole value. What does not fit is refused, never cut.
 pub const EVENT_BYTES_MAX: usize = 60 * 1024;
@@ -14,8 +13,11 @@ pub const CONTROL_BYTES_MAX: usize = 6 * 1024;
 /// A principal's id, as JSON. Longer is refused.
 pub const PRINCIPAL_JSON_BYTES_MAX: usize = 2048;
 
-/// A name of the configuration (route, API, action, upstream, log), as JSON. Longer is refused.
+/// A name of the configuration (route, API, action, log), as JSON. Longer is refused.
 pub const NAME_JSON_BYTES_MAX: usize = 256;
+
+/// An upstream's name in a completion. Cut: a completion is never refused.
+pub const UPSTREAM_BYTES_MAX: usize = 64;
 
 /// `User-Agent`. Cut.
 pub const USER_AGENT_BYTES_MAX: usize = 512;

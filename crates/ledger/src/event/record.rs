@@ -156,6 +156,10 @@ pub(super) fn seal<U: Serialize>(
     cut: usize,
     max: usize,
 ) -> Result<Record, EventError> {
+    let Producer { version, log, instance } = event.metadata.producer;
+    for (field, text) in [("version", version), ("log", log), ("instance", instance)] {
+        name(field, text)?;
+    }
     let mut value = Vec::with_capacity(VALUE_BYTES);
     serde_json::to_writer(&mut value, &event)?;
     if cut > 0 {

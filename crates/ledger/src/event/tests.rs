@@ -241,17 +241,16 @@ fn the_longest_completion_fits_its_reserve() {
         body_out_bytes: u64::MAX,
         latency_us: u64::MAX,
         upstream: Some(Upstream {
-            name: name.into(),
+            name: "\u{1}".repeat(65).into(),
             address: Some("[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:65535".parse().unwrap()),
         }),
         body_sha256: Some([0xff; 32]),
     };
     let producer =
         Producer { version: name.to_owned(), log: name.to_owned(), instance: name.to_owned() };
-    assert!(end.record(uid(1), &reference, &producer).is_ok());
-    let upstream = Some(Upstream { name: "n".repeat(257).into(), address: None });
-    let over = Completion { upstream, ..end }.record(uid(1), &reference, &producer);
-    assert!(matches!(over, Err(EventError::FieldTooLarge { field: "upstream", .. })));
+    let fits = json(&end.record(uid(1), &reference, &producer).unwrap());
+    assert_eq!(fits["dst_endpoint"]["svc_name"].as_str().map(str::len), Some(64));
+    assert_eq!(fits["metadata"]["is_truncated"], true);
 }
 
 #[test]
@@ -285,6 +284,18 @@ fn the_longest_control_record_fits_its_reserve() {
     let loss =
         Loss { origin: name, reason: name, count: most, first_ms: i64::MIN, last_ms: i64::MIN };
     assert!(loss.record(uid(1), i64::MIN, &producer).is_ok());
+    let long = "n".repeat(257);
+    for (field, long) in [
+        ("version", Producer { version: long.clone(), ..producer.clone() }),
+        ("log", Producer { log: long.clone(), ..producer.clone() }),
+        ("instance", Producer { instance: long.clone(), ..producer.clone() }),
+    ] {
+        let refused = beat.record(uid(1), 0, &long);
+        assert!(
+            matches!(&refused, Err(EventError::FieldTooLarge { field: name, .. }) if *name == field),
+            "{field}: {refused:?}"
+        );
+    }
     let origin = "n".repeat(257);
     let over = Heartbeat { origin: &origin, ..beat }.record(uid(1), 0, &producer);
     assert!(matches!(over, Err(EventError::FieldTooLarge { field: "origin", .. })));
