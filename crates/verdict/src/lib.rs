@@ -1,0 +1,39 @@
+//! The one decision: Cedar policies, asked once for each request.
+//!
+//! [`Policies::load`] turns the text of a policies directory into something already right, or
+//! into *every* problem at once. [`Policies::decide`] answers a [`Question`]: the only way to a
+//! [`Permit`], which carries what it was asked about. The answer's [`Basis`] goes into the event;
+//! [`Policies::ask_again`] gives the same basis for the recorded question.
+//!
+//! An erring `forbid` refuses, as `unavailable`: Cedar alone would skip it, and so allow. An
+//! erring `permit` does not count. A question that the schema does not declare is never allowed.
+//!
+//! This crate alone names `cedar_policy`. It reads no file, clock, environment or socket, it maps
+//! no error to a page or a header (the shell does), and it keeps no cache of decisions.
+
+mod annotations;
+pub mod cases;
+mod catalogue;
+mod decide;
+mod facts;
+mod inputs;
+mod load;
+mod outcome;
+mod policy;
+mod problem;
+mod question;
+mod schema;
+mod source;
+
+pub use decide::{AskAgainError, Policies};
+pub use load::UndeclaredRoute;
+pub use outcome::{
+    Audit, Basis, Cache, Class, Decision, Obligations, Permit, PolicyError, Refusal, Refused,
+    Verdict,
+};
+pub use problem::Problem;
+pub use question::{Action, Question, RecordedQuestion, Resource};
+pub use source::{Digests, Source};
+
+/// The embedded schema: namespace `Portcullis`, which an operator's `schema.cedarschema` refers to.
+pub const PORTCULLIS_SCHEMA: &str = include_str!("portcullis.cedarschema");

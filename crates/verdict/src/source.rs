@@ -1,0 +1,202 @@
+//! The text of a policies directory, and which file has which place in it.
+//!
+//! Reading the directory is the shell's work. A file that has no place is a problem, not ignored:
+//! a `forbid` in a file with the wrong ending must not go missing in silence.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ring::digest::{Context, SHA256};
+use serde::{Deserialize, Serialize};
+
+use crate::PORTCULLIS_SCHEMA;
+use crate::problem::{Problem, Text};
+
+/// Where the operator's schema is.
+pub(crate) const SCHEMA: &str = "schema.cedarschema";
+/// The directory whose policies hold for every API.
+const GUARDRAILS: &str = "guardrails";
+const ENTITIES: &str = "entities";
+const CASES: &str = "cases";
+const LAYOUT: &str = "expected `schema.cedarschema`, `guardrails/*.cedar`, `<api>/*.cedar`, \
+                      `entities/*.json`, `cases/*.yaml` or `*.md`";
+
+/// Every file of a policies directory, whole.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Source {
+    /// Relative path (with `/`) to text. The shell leaves out names that begin with a dot.
+    pub files: BTreeMap<String, String>,
+    /// Annotations that policies may carry beside ours.
+    pub annotations: BTreeSet<String>,
+}
+
+/// SHA-256 digests (lower-case hex) of what a decision depends on. Each covers its files in the
+/// order of their paths: path length, path, text length, text; lengths as 8 bytes, big-endian.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Digests {
+    /// Every `*.cedar`.
+    pub policies: String,
+    /// `schema.cedarschema` and the embedded schema.
+    pub schema: String,
+    /// Every `entities/*.json`.
+    pub entities: String,
+}
+
+/// What a policies file is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scope<'a> {
+    /// Every API.
+    Global,
+    /// The API the directory is named after.
+    Api(&'a str),
+}
+
+/// The files by place.
+#[derive(Debug, Default)]
+pub(crate) struct Layout<'a> {
+    pub(crate) schema: Option<Text<'a>>,
+    pub(crate) policies: Vec<(Scope<'a>, Text<'a>)>,
+    pub(crate) entities: Vec<Text<'a>>,
+}
+
+enum Place<'a> {
+    Schema,
+    Policies(Scope<'a>),
+    Entities,
+    NotHere,
+}
+
+impl Source {
+    /// Every file in its place, and a problem for each that has none.
+    pub(crate) fn layout(&self) -> (Layout<'_>, Vec<Problem>) {
+        let mut layout = Layout::default();
+        let mut problems = Vec::new();
+        for (path, text) in &self.files {
+            let text = Text::new(path, text);
+            match place(path) {
+                Some(Place::Schema) => layout.schema = Some(text),
+                Some(Place::Policies(scope)) => layout.policies.push((scope, text)),
+                Some(Place::Entities) => layout.entities.push(text),
+                Some(Place::NotHere) => {}
+                None => problems.push(text.problem(0, misplaced(path)).hint(LAYOUT)),
+            }
+        }
+        if layout.schema.is_none() {
+            let missing = Text::new(SCHEMA, "").problem(0, "there is no `schema.cedarschema`");
+            problems.push(
+                missing.hint("policies are validated against it: declare what the APIs hold"),
+            );
+        }
+        (layout, problems)
+    }
+}
+
+fn place(path: &str) -> Option<Place<'_>> {
+    if path == SCHEMA {
+        return Some(Place::Schema);
+    }
+    if path.ends_with(".md") {
+        return Some(Place::NotHere);
+    }
+    let (directory, file) = path.split_once('/')?;
+    let (stem, ending) = file.rsplit_once('.')?;
+    if stem.is_empty() || file.contains('/') {
+        return None;
+    }
+    match (directory, ending) {
+        (ENTITIES, "json") => Some(Place::Entities),
+        (CASES, "yaml" | "yml" | "json") => Some(Place::NotHere),
+        (ENTITIES | CASES | "links" | "invariants", _) => None,
+        (GUARDRAILS, "cedar") => Some(Place::Policies(Scope::Global)),
+        (api, "cedar") => Some(Place::Policies(Scope::Api(api))),
+        _ => None,
+    }
+}
+
+fn misplaced(path: &str) -> String {
+    match path.split_once('/') {
+        Some((directory @ ("links" | "invariants"), _)) => {
+            format!("`{directory}/` is not read by this version, and would have no effect")
+        }
+        _ => format!("`{path}` has no place in a policies directory, and would have no effect"),
+    }
+}
+
+impl Digests {
+    pub(crate) fn of(layout: &Layout<'_>) -> Self {
+        let ours = Text::new("portcullis.cedarschema", PORTCULLIS_SCHEMA);
+        Self {
+            policies: digest(layout.policies.iter().map(|(_, text)| *text)),
+            schema: digest([ours].into_iter().chain(layout.schema)),
+            entities: digest(layout.entities.iter().copied()),
+        }
+    }
+}
+
+/// The files come from a `BTreeMap`, so they are in the order of their paths.
+fn digest<'a>(files: impl IntoIterator<Item = Text<'a>>) -> String {
+    let mut context = Context::new(&SHA256);
+    for Text { file, text } in files {
+        for part in [file, text] {
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part.as_bytes());
+        }
+    }
+    context.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(files: &[(&str, &str)]) -> Source {
+        let files = files.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned()));
+        Source { files: files.collect(), ..Source::default() }
+    }
+
+    #[test]
+    fn every_file_has_a_place_or_is_a_problem() {
+        let check = |path: &str, want: bool| {
+            let (_, problems) = source(&[(SCHEMA, ""), (path, "")]).layout();
+            assert_eq!(problems.is_empty(), want, "{path}: {problems:?}");
+        };
+        check("guardrails/waf.cedar", true);
+        check("orders/roles.cedar", true);
+        check("entities/roles.json", true);
+        check("cases/orders.yaml", true);
+        check("cases/orders.json", true);
+        check("README.md", true);
+        check("orders/README.md", true);
+        check("orders/roles.cedar.bak", false);
+        check("orders/roles.ceder", false);
+        check("orders/deep/roles.cedar", false);
+        check("roles.cedar", false);
+        check("entities/roles.yaml", false);
+        check("entities/roles.cedar", false);
+        check("links/teams.yaml", false);
+        check("invariants/mtls.cedar", false);
+        check("cases/roles.cedar", false);
+        check("orders/.cedar", false);
+    }
+
+    #[test]
+    fn a_directory_without_schema_is_a_problem() {
+        let (_, problems) = source(&[]).layout();
+        assert_eq!(problems.len(), 1);
+        assert_eq!(problems[0].file, SCHEMA);
+    }
+
+    #[test]
+    fn digests_tell_every_difference_apart() {
+        let of = |files: &[(&str, &str)]| Digests::of(&source(files).layout().0);
+        let base = of(&[("a/b.cedar", "cd"), ("entities/x.json", "[]"), (SCHEMA, "s")]);
+        assert_eq!(base.policies.len(), 64);
+        assert_eq!(base, of(&[(SCHEMA, "s"), ("entities/x.json", "[]"), ("a/b.cedar", "cd")]));
+        let moved = of(&[("a/bc.cedar", "d"), ("entities/x.json", "[]"), (SCHEMA, "s")]);
+        assert_ne!(base.policies, moved.policies);
+        assert_eq!((&base.schema, &base.entities), (&moved.schema, &moved.entities));
+        let other = of(&[("a/b.cedar", "cd"), ("entities/x.json", "[ ]"), (SCHEMA, "t")]);
+        assert_eq!(base.policies, other.policies);
+        assert_ne!(base.schema, other.schema);
+        assert_ne!(base.entities, other.entities);
+    }
+}

@@ -1,0 +1,9 @@
+//! The decision as its users meet it: a policies directory goes in, answers come out.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at a mistake, in helpers too")]
+
+mod again;
+mod decide;
+mod load;
+mod starter;
+mod support;
