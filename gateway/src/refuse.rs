@@ -12,17 +12,20 @@ use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName,
     HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
-use http::{Method, Response, StatusCode};
+use http::{Response, StatusCode};
 use serde::Serialize;
 use signals::{Facts, Health, Rate, Request, Unreadable};
 use uuid::Uuid;
-use verdict::{Class, Refusal};
+use verdict::{Cache, Class, Refusal};
 
 use crate::forward::{DECISION_ID, Failure};
 
 const REQUEST_ID: &str = "x-request-id";
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+
+/// Fields that a single kind of cache obeys before `Cache-Control`.
+const TARGETED: [&str; 2] = ["cdn-cache-control", "surrogate-control"];
 
 /// An `X-Request-ID` that is echoed, bytes. A longer one is data for the event only.
 pub const REQUEST_ID_BYTES_MAX: usize = 128;
@@ -49,8 +52,10 @@ pub enum Reason<'a> {
 pub struct Client<'a> {
     /// The decision's id; `None` only where it could not be recorded.
     pub decision_id: Option<Uuid>,
-    /// The request, if it could be read.
-    pub request: Option<&'a Request>,
+    /// The client's [`request_id`].
+    pub request_id: Option<&'a HeaderValue>,
+    /// The client [`prefers_html`].
+    pub html: bool,
     /// The protection space (RFC 9110 §11.5) that challenges name.
     pub realm: &'a str,
     /// What the operator wrote for the policy's `@message_id`.
@@ -71,34 +76,31 @@ struct Problem<'a> {
     decision_id: Option<String>,
 }
 
-/// The answer. To `HEAD` it has no body.
+/// The answer. That `HEAD` gets no body is its writer's to see to.
 pub fn answer(reason: Reason<'_>, client: &Client<'_>) -> Response<Bytes> {
     let status = StatusCode::from_u16(reason.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let detail = client.message.or(reason.detail());
     let problem = Problem {
         r#type: "about:blank",
         title: status.canonical_reason().unwrap_or("Error"),
         status: status.as_u16(),
-        detail,
+        detail: client.message.or(reason.detail()),
         instance: client.decision_id.map(|id| id.urn().to_string()),
         decision_id: client.decision_id.map(|id| id.to_string()),
     };
-    let html = client.request.is_some_and(prefers_html);
-    let body = if html { page(&problem) } else { json(&problem) };
-    let head_only = client.request.is_some_and(|request| request.method == Method::HEAD);
-    let mut response = Response::new(if head_only { Bytes::new() } else { body });
+    let mut response = Response::new(if client.html { page(&problem) } else { json(&problem) });
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    let media_type = if html { "text/html; charset=utf-8" } else { "application/problem+json" };
+    let media_type =
+        if client.html { "text/html; charset=utf-8" } else { "application/problem+json" };
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    if html {
+    if client.html {
         let policy = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
         headers.insert(CONTENT_SECURITY_POLICY, policy);
     }
     reason.fields(client.realm, headers);
-    mark(headers, client.decision_id, client.request.and_then(request_id));
+    mark(headers, client.decision_id, client.request_id.cloned());
     response
 }
 
@@ -122,6 +124,43 @@ pub fn request_id(request: &Request) -> Option<HeaderValue> {
     let bytes = only.as_bytes();
     let sane = !bytes.is_empty() && bytes.len() <= REQUEST_ID_BYTES_MAX && bytes.iter().all(plain);
     sane.then(|| only.clone())
+}
+
+/// Restricts how an upstream's answer may be cached (RFC 9111 §5.2.2) to what policy obliges;
+/// what the upstream restricts further stays. Fields for single caches (RFC 9213), which would
+/// take precedence, go.
+pub fn restrict(headers: &mut HeaderMap, cache: Option<Cache>) {
+    let Some(cache) = cache else {
+        return;
+    };
+    for name in TARGETED {
+        headers.remove(name);
+    }
+    let stays = |directive: &&str| {
+        let name = directive.split('=').next().unwrap_or_default();
+        !matches!(name, "" | "public" | "private" | "no-cache" | "s-maxage")
+    };
+    let upstream = directives(headers);
+    let theirs = upstream.iter().flat_map(|line| line.split(',')).map(str::trim);
+    // a value with quotes names fields, and cannot be split: what it says is left out
+    let asks_again = cache == Cache::NoCache
+        || theirs.clone().any(|directive| directive.split('=').next() == Some("no-cache"))
+        || upstream.iter().any(|line| line.contains('"'));
+    let ours = if asks_again { "private, no-cache" } else { "private" };
+    let mut value = ours.to_owned();
+    for directive in theirs.filter(stays).filter(|directive| !directive.contains('"')) {
+        value.push_str(", ");
+        value.push_str(directive);
+    }
+    if cache == Cache::NoStore {
+        value = "no-store".to_owned();
+    }
+    set(headers, CACHE_CONTROL, value);
+}
+
+fn directives(headers: &HeaderMap) -> Vec<String> {
+    let lines = headers.get_all(CACHE_CONTROL).iter();
+    lines.filter_map(|line| line.to_str().ok()).map(str::to_ascii_lowercase).collect()
 }
 
 impl Reason<'_> {
@@ -230,7 +269,7 @@ fn quoted(text: &str) -> String {
 }
 
 /// Whether `Accept` (RFC 9110 §12.5.1) names HTML, and JSON no higher: so do browsers.
-fn prefers_html(request: &Request) -> bool {
+pub fn prefers_html(request: &Request) -> bool {
     let mut html = 0;
     let mut json = 0;
     let values = request.headers.get_all("accept").filter_map(|value| value.to_str().ok());

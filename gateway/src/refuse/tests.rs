@@ -1,4 +1,4 @@
-use http::HeaderName;
+use http::{HeaderName, Method};
 use signals::{Framing, Header, Headers, Host, IdentityFact, Inspected, Path, Protocol, Scheme};
 
 use super::*;
@@ -7,14 +7,14 @@ use crate::forward::ClientBody;
 const ID: Uuid = Uuid::from_u128(0x019a_a2b0_7d1c_7c3e_9a41_0000_0000_0001);
 const ID_TEXT: &str = "019aa2b0-7d1c-7c3e-9a41-000000000001";
 
-fn request(method: Method, fields: &[(&'static str, &str)]) -> Request {
+fn request(fields: &[(&'static str, &str)]) -> Request {
     let header = |(name, value): &(&'static str, &str)| Header {
         name: HeaderName::from_static(name),
         value: HeaderValue::from_bytes(value.as_bytes()).unwrap(),
     };
     Request {
         protocol: Protocol::Http11,
-        method,
+        method: Method::GET,
         scheme: Scheme::Https,
         host: Host::parse(b"api.example").unwrap().0,
         port: None,
@@ -26,8 +26,8 @@ fn request(method: Method, fields: &[(&'static str, &str)]) -> Request {
     }
 }
 
-fn client(request: Option<&Request>) -> Client<'_> {
-    Client { decision_id: Some(ID), request, realm: "orders", message: None }
+fn client() -> Client<'static> {
+    Client { decision_id: Some(ID), request_id: None, html: false, realm: "orders", message: None }
 }
 
 fn refusal(class: Class) -> Refusal {
@@ -52,7 +52,7 @@ fn presented() -> Facts {
 fn each_reason_has_its_status_and_a_problem() {
     let facts = presented();
     let check = |reason: Reason<'_>, status: u16, title: &str| {
-        let response = answer(reason, &client(None));
+        let response = answer(reason, &client());
         assert_eq!(response.status(), status, "{reason:?}");
         assert_eq!(field(&response, "content-type"), Some("application/problem+json"));
         assert_eq!(field(&response, "cache-control"), Some("no-store"));
@@ -91,7 +91,7 @@ fn each_reason_has_its_status_and_a_problem() {
 
 #[test]
 fn what_has_no_decision_has_no_id() {
-    let response = answer(Reason::Unrecorded, &Client { decision_id: None, ..client(None) });
+    let response = answer(Reason::Unrecorded, &Client { decision_id: None, ..client() });
     assert_eq!(field(&response, "portcullis-decision-id"), None);
     let want = r#"{"type":"about:blank","title":"Service Unavailable","status":503}"#;
     assert_eq!(response.body().as_ref(), want.as_bytes());
@@ -101,7 +101,7 @@ fn what_has_no_decision_has_no_id() {
 fn challenges() {
     let check = |class, acr: Option<&str>, facts: &Facts, realm, want: Option<&str>| {
         let refusal = Refusal { class, message_id: None, acr: acr.map(str::to_owned) };
-        let client = Client { realm, ..client(None) };
+        let client = Client { realm, ..client() };
         let response = answer(Reason::Refused(&refusal, facts), &client);
         assert_eq!(field(&response, "www-authenticate"), want, "{class:?} {realm}");
     };
@@ -142,7 +142,7 @@ fn rate_fields() {
     };
     let check = |class, rate: Rate, want: Option<(&str, &str)>, retry: Option<&str>| {
         let facts = Facts { rate, ..Facts::default() };
-        let response = answer(Reason::Refused(&refusal(class), &facts), &client(None));
+        let response = answer(Reason::Refused(&refusal(class), &facts), &client());
         assert_eq!(field(&response, "ratelimit"), want.map(|(limit, _)| limit));
         assert_eq!(field(&response, "ratelimit-policy"), want.map(|(_, policy)| policy));
         assert_eq!(field(&response, "retry-after"), retry);
@@ -162,17 +162,17 @@ fn rate_fields() {
 
 #[test]
 fn a_wrong_method_hears_the_right_ones() {
-    let response = answer(Reason::MethodNotAllowed("GET, HEAD"), &client(None));
+    let response = answer(Reason::MethodNotAllowed("GET, HEAD"), &client());
     assert_eq!(field(&response, "allow"), Some("GET, HEAD"));
-    assert_eq!(field(&answer(Reason::NotFound, &client(None)), "allow"), None);
+    assert_eq!(field(&answer(Reason::NotFound, &client()), "allow"), None);
 }
 
 #[test]
 fn browsers_get_a_page() {
     let check = |accept: &[&str], html: bool| {
         let fields: Vec<_> = accept.iter().map(|value| ("accept", *value)).collect();
-        let request = request(Method::GET, &fields);
-        let response = answer(Reason::NotFound, &client(Some(&request)));
+        let html_wanted = prefers_html(&request(&fields));
+        let response = answer(Reason::NotFound, &Client { html: html_wanted, ..client() });
         let kind = field(&response, "content-type").unwrap();
         assert_eq!(kind == "text/html; charset=utf-8", html, "{accept:?}: {kind}");
         assert_eq!(field(&response, "content-security-policy").is_some(), html);
@@ -201,35 +201,26 @@ fn browsers_get_a_page() {
 
 #[test]
 fn an_operators_text_is_said_and_escaped() {
-    let accept = request(Method::GET, &[("accept", "text/html")]);
     let text = "Orders are <closed> & \"quiet\".";
     let message = Some(text);
     let refusal = refusal(Class::Forbidden);
     let facts = Facts::default();
     let page =
-        answer(Reason::Refused(&refusal, &facts), &Client { message, ..client(Some(&accept)) });
+        answer(Reason::Refused(&refusal, &facts), &Client { html: true, message, ..client() });
     let page = std::str::from_utf8(page.body()).unwrap().to_owned();
     assert!(page.contains("<p>Orders are &lt;closed&gt; &amp; &quot;quiet&quot;.</p>"), "{page}");
-    let json = answer(Reason::Refused(&refusal, &facts), &Client { message, ..client(None) });
+    let json = answer(Reason::Refused(&refusal, &facts), &Client { message, ..client() });
     let problem: serde_json::Value = serde_json::from_slice(json.body()).unwrap();
     assert_eq!(problem["detail"], text);
-}
-
-#[test]
-fn head_has_no_body() {
-    let head = request(Method::HEAD, &[]);
-    let response = answer(Reason::NotFound, &client(Some(&head)));
-    assert!(response.body().is_empty());
-    assert_eq!(response.status(), 404);
-    assert_eq!(field(&response, "content-type"), Some("application/problem+json"));
 }
 
 #[test]
 fn a_plain_request_id_is_echoed() {
     let check = |values: &[&str], echoed: bool| {
         let fields: Vec<_> = values.iter().map(|value| ("x-request-id", *value)).collect();
-        let request = request(Method::GET, &fields);
-        let response = answer(Reason::NotFound, &client(Some(&request)));
+        let request_id = request_id(&request(&fields));
+        let client = Client { request_id: request_id.as_ref(), ..client() };
+        let response = answer(Reason::NotFound, &client);
         let want = if echoed { values.first().copied() } else { None };
         assert_eq!(field(&response, "x-request-id"), want);
     };
@@ -244,4 +235,44 @@ fn a_plain_request_id_is_echoed() {
     check(&["\u{e9}"], false);
     check(&["a", "b"], false);
     check(&["a", "a"], false);
+}
+
+#[test]
+fn caching_is_restricted_and_never_loosened() {
+    let check = |cache: Option<Cache>, upstream: &[&'static str], want: &[&str]| {
+        let mut headers = HeaderMap::new();
+        for value in upstream {
+            headers.append(CACHE_CONTROL, HeaderValue::from_static(value));
+        }
+        restrict(&mut headers, cache);
+        let got: Vec<_> = headers.get_all(CACHE_CONTROL).iter().collect();
+        assert_eq!(got, want, "{cache:?} {upstream:?}");
+    };
+    let (private, ask, never) = (Some(Cache::Private), Some(Cache::NoCache), Some(Cache::NoStore));
+    check(None, &["public, max-age=60"], &["public, max-age=60"]);
+    check(None, &[], &[]);
+    check(private, &[], &["private"]);
+    check(private, &["public, max-age=60, s-maxage=90"], &["private, max-age=60"]);
+    check(private, &["PUBLIC", "Max-Age=0"], &["private, max-age=0"]);
+    check(private, &["no-cache"], &["private, no-cache"]);
+    check(private, &["no-store"], &["private, no-store"]);
+    check(private, &["private=\"set-cookie, x\", max-age=9"], &["private, no-cache, max-age=9"]);
+    check(private, &["no-cache=\"set-cookie\""], &["private, no-cache"]);
+    check(ask, &[], &["private, no-cache"]);
+    check(ask, &["max-age=60"], &["private, no-cache, max-age=60"]);
+    check(ask, &["no-store"], &["private, no-cache, no-store"]);
+    check(never, &[], &["no-store"]);
+    check(never, &["public, max-age=60", "immutable"], &["no-store"]);
+}
+
+#[test]
+fn fields_for_single_caches_go() {
+    for name in ["cdn-cache-control", "surrogate-control"] {
+        for (cache, stays) in [(None, true), (Some(Cache::Private), false)] {
+            let mut headers = HeaderMap::new();
+            headers.insert(HeaderName::from_static(name), HeaderValue::from_static("max-age=60"));
+            restrict(&mut headers, cache);
+            assert_eq!(headers.contains_key(name), stays, "{name}");
+        }
+    }
 }
