@@ -1,0 +1,74 @@
+//! The record: spool, keys, Kafka.
+
+use std::{path::Path, time::Duration};
+
+use super::{Here, MINUTE, at_most, not};
+use crate::config::{
+    Audit, AuditKeys, Kafka, Spool,
+    problem::Problems,
+    raw,
+    units::{Size, Time},
+};
+
+const SEGMENT_BYTES_MIN: u64 = 512 << 10;
+const SEGMENT_BYTES_MAX: u64 = 256 << 20;
+
+/// Segments a spool has room for at least: one that is written, one that is prepared, one that is
+/// shipped and one between them.
+const SEGMENTS_MIN: u64 = 4;
+
+/// More often than this, heartbeats would be most of the record.
+const HEARTBEAT_MIN: Duration = Duration::from_millis(100);
+
+pub(super) fn audit(
+    raw: raw::Audit,
+    here: Here<'_>,
+    base: &Path,
+    problems: &mut Problems,
+) -> Option<Audit> {
+    let beat = here.key("heartbeat");
+    at_most(raw.heartbeat, MINUTE, beat, problems);
+    if raw.heartbeat.0 < HEARTBEAT_MIN {
+        let min = Time(HEARTBEAT_MIN);
+        problems.add(beat.at, format!("{} is below {min}, the least allowed", raw.heartbeat));
+    }
+    let spool = spool(&raw.spool, here.key("spool"), base, problems);
+    let brokers = here.key("kafka").key("brokers");
+    for (index, broker) in raw.kafka.iter().flat_map(|kafka| &kafka.brokers).enumerate() {
+        if super::upstream::port(&broker.0).is_none() {
+            not("a host and a port", &broker.0, brokers.item(index), problems);
+        }
+    }
+    Some(Audit {
+        spool,
+        keys: AuditKeys {
+            issuer: raw.keys.issuer.relative_to(base),
+            issuer_note: base.join(raw.keys.issuer_note),
+        },
+        kafka: raw.kafka.map(|kafka| Kafka {
+            brokers: kafka.brokers.into_iter().map(|broker| broker.0).collect(),
+            topic_prefix: kafka.topic_prefix.0,
+        }),
+        heartbeat: raw.heartbeat.0,
+    })
+}
+
+fn spool(raw: &raw::Spool, here: Here<'_>, base: &Path, problems: &mut Problems) -> Spool {
+    let segment = raw.segment_bytes;
+    if !(SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX).contains(&segment.0) {
+        let (min, max) = (Size(SEGMENT_BYTES_MIN), Size(SEGMENT_BYTES_MAX));
+        let message = format!("{segment} is not between {min} and {max}");
+        problems.add(here.key("segment_bytes").at, message);
+    }
+    if raw.bytes_max.0 / SEGMENTS_MIN < segment.0 {
+        let max = raw.bytes_max;
+        let message = format!("{max} is less than {SEGMENTS_MIN} segments of {segment}");
+        problems.add(here.key("bytes_max").at, message);
+    }
+    Spool {
+        directory: base.join(&raw.directory),
+        bytes_max: raw.bytes_max.0,
+        segment_bytes: segment.0,
+        volatile: raw.volatile,
+    }
+}

@@ -1,0 +1,147 @@
+//! Listeners: addresses and limits.
+
+use std::{collections::BTreeMap, net::SocketAddr, path::Path};
+
+use super::{Here, MINUTE, at_most, not};
+use crate::config::{
+    Limits, Listener, Tls,
+    problem::{Place, Problems},
+    raw,
+    units::{Address, Size},
+};
+
+/// The most a head may be allowed to take.
+const HEAD_BYTES_MAX: u64 = 1 << 20;
+
+/// The least: a request line and a few fields.
+const HEAD_BYTES_MIN: u64 = 1 << 10;
+
+pub(super) fn listeners(
+    raw: &raw::Main,
+    root: Here<'_>,
+    base: &Path,
+    problems: &mut Problems,
+) -> Vec<Listener> {
+    let here = root.key("listeners");
+    let mut names: BTreeMap<String, Place> = BTreeMap::new();
+    let mut addresses: BTreeMap<SocketAddr, Place> = BTreeMap::new();
+    let mut listeners = Vec::new();
+    for (index, raw) in raw.listeners.iter().flatten().enumerate() {
+        let here = here.item(index);
+        once(&mut names, raw.name.0.clone(), here.key("name"), problems);
+        if let Some(listener) = listener(raw, here, base, problems) {
+            bound_once(&mut addresses, listener.address, here.key("address"), problems);
+            listeners.push(listener);
+        }
+    }
+    if let Some(health) = &raw.health
+        && let Ok(address) = health.address.0.parse()
+    {
+        bound_once(&mut addresses, address, root.key("health").key("address"), problems);
+    }
+    listeners
+}
+
+fn listener(
+    raw: &raw::Listener,
+    here: Here<'_>,
+    base: &Path,
+    problems: &mut Problems,
+) -> Option<Listener> {
+    let limits = limits(&raw.limits, here.key("limits"), problems);
+    let tls = Tls {
+        certificate: base.join(&raw.tls.certificate),
+        key: raw.tls.key.clone().relative_to(base),
+        min_version: raw.tls.min_version,
+    };
+    let address = address(&raw.address, here.key("address"), problems)?;
+    Some(Listener { name: raw.name.0.clone(), address, tls, limits })
+}
+
+/// An address to listen on.
+pub(super) fn address(
+    raw: &Address,
+    here: Here<'_>,
+    problems: &mut Problems,
+) -> Option<SocketAddr> {
+    let address = raw.0.parse().ok();
+    if address.is_none() {
+        not("an IP address and a port", &raw.0, here, problems);
+    }
+    address
+}
+
+fn limits(raw: &raw::Limits, here: Here<'_>, problems: &mut Problems) -> Limits {
+    let times = [
+        ("head_timeout", raw.head_timeout),
+        ("handshake_timeout", raw.handshake_timeout),
+        ("idle_timeout", raw.idle_timeout),
+        ("body_idle_timeout", raw.body_idle_timeout),
+    ];
+    for (key, time) in times {
+        at_most(time, MINUTE * 60, here.key(key), problems);
+    }
+    let head = raw.head_bytes;
+    if !(HEAD_BYTES_MIN..=HEAD_BYTES_MAX).contains(&head.0) {
+        let (min, max) = (Size(HEAD_BYTES_MIN), Size(HEAD_BYTES_MAX));
+        let message = format!("{head} is not between {min} and {max}");
+        problems.add(here.key("head_bytes").at, message);
+    }
+    if raw.connections_per_source > raw.connections {
+        let (source, all) = (raw.connections_per_source, raw.connections);
+        let message = format!("one source may have {source} connections, all sources {all}");
+        problems.add(here.key("connections_per_source").at, message);
+    }
+    Limits {
+        head_bytes: bytes(head),
+        line_bytes: bytes(raw.line_bytes),
+        target_bytes: bytes(raw.target_bytes),
+        headers: usize::from(raw.headers),
+        head_timeout: raw.head_timeout.0,
+        handshake_timeout: raw.handshake_timeout.0,
+        idle_timeout: raw.idle_timeout.0,
+        connections: count(raw.connections),
+        connections_per_source: count(raw.connections_per_source),
+        requests_per_connection: raw.requests_per_connection,
+        body_bytes: raw.body_bytes.0,
+        body_idle_timeout: raw.body_idle_timeout.0,
+        body_rate_min: raw.body_rate_min.0,
+    }
+}
+
+fn bytes(size: Size) -> usize {
+    usize::try_from(size.0).unwrap_or(usize::MAX)
+}
+
+fn count(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+fn bound_once(
+    seen: &mut BTreeMap<SocketAddr, Place>,
+    address: SocketAddr,
+    here: Here<'_>,
+    problems: &mut Problems,
+) {
+    // Port 0 is a free port, another one each time.
+    if address.port() != 0 {
+        once(seen, address, here, problems);
+    }
+}
+
+fn once<K: Ord + ToString>(
+    seen: &mut BTreeMap<K, Place>,
+    key: K,
+    here: Here<'_>,
+    problems: &mut Problems,
+) {
+    match seen.get(&key) {
+        Some(first) => {
+            let first = format!("first at {}", problems.show(*first));
+            problems.add_hinted(here.at, format!("`{}` is used twice", key.to_string()), first);
+        }
+        None => {
+            seen.insert(key, here.at);
+        }
+    }
+}
