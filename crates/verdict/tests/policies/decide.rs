@@ -255,7 +255,7 @@ fn forbids_hold_on_what_is_not_declared() {
 fn a_question_that_cannot_be_put_is_unavailable() {
     let policies = load(&shop(PERMIT, ""));
     let check = |namespace: &str, kind: &str| {
-        let identity = Identity { principal: user("corp|a", &[]), ..Identity::default() };
+        let identity = Identity { principal: user("book", &["corp|all"]), ..Identity::default() };
         let action = Action { namespace: namespace.to_owned(), name: "see".to_owned() };
         let resource =
             Resource { kind: kind.to_owned(), id: "book".to_owned(), api: "shop".to_owned() };
@@ -268,6 +268,8 @@ fn a_question_that_cannot_be_put_is_unavailable() {
     };
     check("not a name", "Shop::Item");
     check("Shop", "not a name");
+    // The resource would be the principal itself, told in two ways.
+    check("Shop", "Portcullis::User");
 }
 
 #[test]
