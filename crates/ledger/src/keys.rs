@@ -83,6 +83,9 @@ pub enum KeyError {
         /// The log that the statement names.
         found: String,
     },
+    /// Another key is certified for the same log: one of them is not its.
+    #[error("a second key is certified for `{0}`")]
+    SecondKey(String),
     /// The issuer's prefix does not cover the origin.
     #[error("issuer of `{prefix}` may not certify `{origin}`")]
     Prefix {

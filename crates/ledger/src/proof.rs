@@ -2,6 +2,25 @@
 //! the checkpoint, as text.
 //!
 //! The optional `extra` line is refused: our records need none and nothing authenticates it.
+//!
+//! ```
+//! use ledger::note::Signer;
+//! use ledger::proof::{self, Proof};
+//! use ledger::tlog::{Frontier, group_proofs, leaf_hash};
+//!
+//! let signer = Signer::generate("audit.acme.example/eu1/gw-a/1795262951123-0a1b2c3d")?;
+//! let mut log = Frontier::new();
+//! let group = [leaf_hash(b"first"), leaf_hash(b"second")];
+//! let paths = group_proofs(&log, &group);
+//! group.iter().for_each(|leaf| log.push(*leaf));
+//! let checkpoint = signer.sign_checkpoint(log.size(), &log.root());
+//! let text = proof::format(1, &paths[1], &checkpoint);
+//!
+//! let proof = Proof::parse(&text)?;
+//! assert_eq!(proof.verify(b"second", signer.verifier_key())?.size, 2);
+//! assert!(proof.verify(b"changed", signer.verifier_key()).is_err());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use std::fmt::Write as _;
 
@@ -59,17 +78,14 @@ impl<'a> Proof<'a> {
         if text.len() > PROOF_BYTES_MAX {
             return Err(ProofError::TooLarge);
         }
-        let (head, checkpoint) = text
-            .split_once("\n\n")
-            .ok_or(ProofError::Malformed("no blank line"))?;
+        let (head, checkpoint) =
+            text.split_once("\n\n").ok_or(ProofError::Malformed("no blank line"))?;
         let mut lines = head.split('\n');
         if lines.next() != Some(HEAD) {
             return Err(ProofError::Malformed("first line"));
         }
         let index = lines.next().and_then(|line| line.strip_prefix("index "));
-        let index = index
-            .and_then(decode_decimal)
-            .ok_or(ProofError::Malformed("index line"))?;
+        let index = index.and_then(decode_decimal).ok_or(ProofError::Malformed("index line"))?;
         let mut path = Vec::new();
         for line in lines {
             if path.len() == PATH_MAX {
@@ -77,11 +93,7 @@ impl<'a> Proof<'a> {
             }
             path.push(decode_hash(line).ok_or(ProofError::Malformed("path line"))?);
         }
-        Ok(Self {
-            index,
-            path,
-            checkpoint,
-        })
+        Ok(Self { index, path, checkpoint })
     }
 
     /// Verifies that `value` is the leaf that this proof is for, in the log that has this key.
@@ -103,10 +115,7 @@ impl<'a> Proof<'a> {
         if verify_inclusion(self.index, *size, leaf, &self.path, root) {
             Ok(())
         } else {
-            Err(ProofError::NotIncluded {
-                index: self.index,
-                size: *size,
-            })
+            Err(ProofError::NotIncluded { index: self.index, size: *size })
         }
     }
 }
@@ -135,23 +144,15 @@ mod tests {
     use crate::tlog::Tree;
 
     fn signer() -> Signer {
-        Signer::new("log.example/a", &PrivateKey::from_seed([1; 32]))
-            .ok()
-            .unwrap()
+        Signer::new("log.example/a", &PrivateKey::from_seed([1; 32])).ok().unwrap()
     }
 
     /// The proof of leaf `index` of the log of the values `0`, `1`, … in decimal.
     fn proof(index: u64, size: u64) -> String {
-        let leaves: Vec<_> = (0..size)
-            .map(|n| leaf_hash(n.to_string().as_bytes()))
-            .collect();
+        let leaves: Vec<_> = (0..size).map(|n| leaf_hash(n.to_string().as_bytes())).collect();
         let tree = Tree::new(&leaves);
         let checkpoint = signer().sign_checkpoint(size, &tree.root(size).unwrap());
-        format(
-            index,
-            &tree.inclusion_path(index, size).unwrap(),
-            &checkpoint,
-        )
+        format(index, &tree.inclusion_path(index, size).unwrap(), &checkpoint)
     }
 
     fn verify(proof: &str, value: &str) -> Result<Checkpoint, ProofError> {
@@ -181,10 +182,7 @@ mod tests {
                     let Ok(changed) = String::from_utf8(bytes) else {
                         continue;
                     };
-                    assert!(
-                        verify(&changed, &index.to_string()).is_err(),
-                        "byte {at} of {good}"
-                    );
+                    assert!(verify(&changed, &index.to_string()).is_err(), "byte {at} of {good}");
                 }
             }
             for end in 0..good.len() {
@@ -202,22 +200,10 @@ mod tests {
         };
         check(String::new(), "malformed proof: no blank line");
         check(good.replace("@v1", "@v2"), "malformed proof: first line");
-        check(
-            good.replace("index", "extra AAAA\nindex"),
-            "malformed proof: index line",
-        );
-        check(
-            good.replace("index 3", "index 03"),
-            "malformed proof: index line",
-        );
-        check(
-            good.replace("index 3", "index  3"),
-            "malformed proof: index line",
-        );
-        check(
-            good.replace("index 3\n", "index 3\nAAAA\n"),
-            "malformed proof: path line",
-        );
+        check(good.replace("index", "extra AAAA\nindex"), "malformed proof: index line");
+        check(good.replace("index 3", "index 03"), "malformed proof: index line");
+        check(good.replace("index 3", "index  3"), "malformed proof: index line");
+        check(good.replace("index 3\n", "index 3\nAAAA\n"), "malformed proof: path line");
         check(good.replace('\n', "\r\n"), "malformed proof: no blank line");
     }
 
@@ -232,9 +218,7 @@ mod tests {
         let line = checkpoint.rsplit_once("\n\n").unwrap().1;
         let many = checkpoint.clone() + &line.repeat(SIGNATURES_MAX);
         let proof = format(0, &[], &many);
-        let refused = Proof::parse(&proof)
-            .unwrap()
-            .verify(b"", signer().verifier_key());
+        let refused = Proof::parse(&proof).unwrap().verify(b"", signer().verifier_key());
         assert_eq!(refused, Err(ProofError::Checkpoint(NoteError::TooLarge)));
         let padded = longest + &"\n".repeat(PROOF_BYTES_MAX);
         assert_eq!(Proof::parse(&padded), Err(ProofError::TooLarge));

@@ -224,6 +224,10 @@ mod tests {
         let (files, tree) = (log(&[600]), tree(600));
         let path = prove_inclusion(3, 500, |tile| files.get(tile).cloned());
         assert_eq!(path, tree.inclusion_path(3, 500));
+        // Leaves 500 to 503 are a complete subtree of the larger log only.
+        let mut read = |tile: &Tile| files.get(tile).cloned();
+        assert!(node(504, 2, 125, &mut read).is_some());
+        assert_eq!(node(500, 2, 125, &mut read), None);
         let none = prove_inclusion(599, 601, |tile| files.get(tile).cloned());
         assert_eq!(none, None);
     }

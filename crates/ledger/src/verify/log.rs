@@ -393,3 +393,20 @@ pub(super) fn wrong_note(error: NoteError) -> Wrong {
     };
     (kind, error.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::{Keys, Log, feed};
+    use super::*;
+
+    #[test]
+    fn what_is_remembered_of_checkpoints_has_limits() {
+        let log = Log::new(&Keys::new(100), 0, ROOTS_MAX + 10, None);
+        let mut verifier = log.verifier();
+        feed(&mut verifier, &log.messages_in_groups_of(1));
+        assert_eq!(verifier.size(), ROOTS_MAX as u64 + 10);
+        assert_eq!(verifier.roots.len(), ROOTS_MAX);
+        assert_eq!(verifier.roots.first_key_value().map(|(size, _)| *size), Some(11));
+        assert_eq!(verifier.opened.len(), OPENED_MAX);
+    }
+}

@@ -36,6 +36,13 @@ impl Keys {
         self.root.verifier_key()
     }
 
+    /// A statement for the same log that names another key.
+    pub(super) fn second_statement(&self, log: &Log) -> String {
+        let key = Signer::new(log.origin.as_str(), &PrivateKey::from_seed([200; 32])).unwrap();
+        let validity = log.chain().validity();
+        self.issuer.certify(&log.origin, key.verifier_key(), validity).unwrap()
+    }
+
     pub(super) fn certificate(&self) -> &str {
         self.issuer.certificate()
     }
@@ -129,9 +136,13 @@ impl Log {
     }
 
     pub(super) fn messages(&self) -> Vec<Sent> {
+        self.messages_in_groups_of(GROUP)
+    }
+
+    pub(super) fn messages_in_groups_of(&self, count: usize) -> Vec<Sent> {
         let mut frontier = Frontier::new();
         let mut sent = Vec::new();
-        for group in self.values.chunks(GROUP) {
+        for group in self.values.chunks(count) {
             let leaves: Vec<_> = group.iter().map(|value| leaf_hash(value.as_bytes())).collect();
             let paths = group_proofs(&frontier, &leaves);
             leaves.iter().for_each(|leaf| frontier.push(*leaf));

@@ -10,6 +10,7 @@ use super::log::HELD_MAX;
 use super::recent::RECENT_MAX;
 use super::sample::{GROUP, Keys, Log, START_MS, Sent, epochs, event, feed, kinds};
 use super::*;
+use crate::keys::KeyError;
 use crate::note::{PrivateKey, Signer, encode_hash};
 use crate::tlog::leaf_hash;
 
@@ -87,6 +88,13 @@ fn a_history_signed_again_with_the_stolen_key_is_a_fork() {
     let found: BTreeSet<_> = verifier.take_findings().iter().map(|finding| finding.kind).collect();
     assert_eq!(found, BTreeSet::from([Fork, Truncation]));
 
+    // The kept checkpoint lies within a group: it is compared when the leaves get there.
+    let mut verifier = log.verifier();
+    verifier.checkpoint(&log.checkpoint(28));
+    feed(&mut verifier, &other.messages());
+    verifier.finish();
+    assert_eq!(kinds(&verifier.take_findings()), [(Fork, None)]);
+
     // Without memory of the old one there is nothing to compare it with.
     let mut verifier = log.verifier();
     feed(&mut verifier, &other.messages());
@@ -159,14 +167,28 @@ fn a_verifier_goes_on_after_a_restart() {
 }
 
 #[test]
-fn memory_is_bounded_and_says_so() {
+fn leaves_further_back_than_remembered_are_the_callers_to_compare() {
     let log = log(RECENT_MAX + 10);
     let sent = log.messages();
     let mut verifier = log.verifier();
     feed(&mut verifier, &sent);
     assert!(matches!(verifier.message(&sent[9].message()), Outcome::Past { .. }));
     assert_eq!(verifier.message(&sent[10].message()), Outcome::Duplicate);
-    const { assert!(HELD_MAX > RECENT_MAX) };
+}
+
+#[test]
+fn leaves_beyond_a_gap_are_remembered_up_to_a_limit() {
+    let log = log(HELD_MAX + 2);
+    let sent = log.messages_in_groups_of(HELD_MAX + 2);
+    let mut verifier = log.verifier();
+    let ahead = feed(&mut verifier, &sent[1..]);
+    assert!(ahead.iter().all(|outcome| *outcome == Outcome::Ahead));
+    assert_eq!(verifier.message(&sent[HELD_MAX].message()), Outcome::Duplicate);
+    assert_eq!(verifier.message(&sent[HELD_MAX + 1].message()), Outcome::Ahead);
+    assert_eq!(verifier.message(&sent[0].message()), Outcome::Next);
+    assert_eq!(verifier.size(), HELD_MAX as u64 + 1);
+    assert_eq!(verifier.message(&sent[HELD_MAX + 1].message()), Outcome::Next);
+    assert_eq!(verifier.summary().frontier, log.frontier());
 }
 
 #[test]
@@ -317,6 +339,15 @@ fn each_epoch_continues_the_one_before() {
         &[(Fork, 3, Some(0))],
     );
     check_epochs(
+        "the next has no record yet",
+        |keys, logs| {
+            let mut next = Log::new(keys, 3, 1, None);
+            next.values.clear();
+            logs.push(next);
+        },
+        &[],
+    );
+    check_epochs(
         "the last is not closed",
         |_, logs| drop(logs[2].values.pop()),
         &[(Silence, 2, Some(7))],
@@ -380,6 +411,10 @@ fn a_trail_takes_certified_logs_only() {
     for _ in 0..2 {
         trail.statement(&first.origin, keys.certificate(), &first.statement).unwrap();
     }
+    let second = keys.second_statement(&first);
+    let refused = trail.statement(&first.origin, keys.certificate(), &second);
+    assert_eq!(refused, Err(KeyError::SecondKey(first.origin.to_string())));
+    untrusted(&mut trail);
     assert_eq!(trail.checkpoint(&first.newest()), Standing::Ahead);
     trail.finish(first.last_ms());
     assert_eq!(kinds(&trail.take_findings()), [(Truncation, Some(0))]);

@@ -49,9 +49,9 @@ impl TrailVerifier {
         let chain = opened.inspect_err(|error| self.untrusted(origin, error.to_string()))?;
         match self.logs.get(origin) {
             Some(known) if known.chain().key() != chain.key() => {
-                let name = origin.to_string();
-                self.untrusted(origin, "a second key is certified for this log");
-                Err(KeyError::PrivateKey(name))
+                let error = KeyError::SecondKey(origin.to_string());
+                self.untrusted(origin, error.to_string());
+                Err(error)
             }
             Some(_) => Ok(()),
             None => {

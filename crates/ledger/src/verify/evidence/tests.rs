@@ -129,6 +129,14 @@ fn tampering_with_hash_tiles_and_notes_is_found() {
     };
     check_files("hash tile", flip("tile/0/001"), &[(Alteration, Some(384))]);
     check_files("upper tile", flip("tile/1/000.p/2"), &[(Alteration, Some(0))]);
+    check_files(
+        "lengthen an upper tile",
+        |kept| {
+            let bytes = kept.files.get_mut(&kept.path("tile/1/000.p/2")).unwrap();
+            bytes.extend([0; 32]);
+        },
+        &[(Alteration, Some(0))],
+    );
     check_files("remove a hash tile", |kept| kept.remove("tile/0/001"), &[(Gap, None)]);
     check_files("remove an upper tile", |kept| kept.remove("tile/1/000.p/2"), &[(Gap, None)]);
     check_files(
