@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use uuid::Uuid;
+
 use super::FindingKind::{
     Alteration, Clock, Duplicate, Equivocation, Fork, Gap, Reorder, Rollback, Silence, Truncation,
     Untrusted, WrongKey,
@@ -10,6 +12,7 @@ use super::log::HELD_MAX;
 use super::recent::RECENT_MAX;
 use super::sample::{GROUP, Keys, Log, START_MS, Sent, epochs, event, feed, kinds};
 use super::*;
+use crate::event::{Digests, LogOpen, Producer};
 use crate::keys::KeyError;
 use crate::note::{PrivateKey, Signer, encode_hash};
 use crate::tlog::leaf_hash;
@@ -420,6 +423,33 @@ fn a_trail_takes_certified_logs_only() {
     assert_eq!(kinds(&trail.take_findings()), [(Truncation, Some(0))]);
 }
 
+/// A whole `log_open` that continues this log.
+fn opening(origin: &str, size: u64) -> String {
+    let open = LogOpen {
+        origin: "audit.acme.example/eu1/gw-a/1795262951124-00000000",
+        key: "",
+        binary: "",
+        digests: Digests::default(),
+        filesystem: "ext4",
+        sync_us: 200,
+        partition: None,
+        previous: Some(crate::event::Previous {
+            origin,
+            size,
+            root: [7; 32],
+            closed: false,
+            open: 1,
+        }),
+    };
+    let producer = Producer {
+        version: "0.1.0".to_owned(),
+        log: "audit.acme.example/eu1/gw-a".to_owned(),
+        instance: "gw-a".to_owned(),
+    };
+    let record = open.record(Uuid::nil(), START_MS, &producer).unwrap();
+    String::from_utf8(record.value).unwrap()
+}
+
 #[test]
 fn a_predecessor_is_read_as_the_event_writes_it() {
     let root = encode_hash(&[7; 32]);
@@ -437,6 +467,7 @@ fn a_predecessor_is_read_as_the_event_writes_it() {
         assert_eq!(findings.found.is_empty(), want.is_some(), "{value}");
     };
     let origin = "audit.acme.example/eu1/gw-a/1795262951123-00000000";
+    check(opening(origin, 12), Some(12));
     check(text(origin, "12", &root), Some(12));
     check(text("gw-a", "12", &root), None);
     check(text(origin, "-1", &root), None);
