@@ -30,7 +30,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("jsonwebtoken", &["idp"]),
     ("openidconnect", &["idp"]),
     ("rdkafka", &["shipper", "audit-sink", "fixtures"]),
-    ("regex", &["seclang"]),
+    ("regex", &["gateway", "seclang"]),
     ("rusqlite", &["audit-sink"]),
     ("rustls-native-certs", &["idp"]),
     // the shell and its protocols
@@ -96,7 +96,8 @@ const OWNERS: &[(&str, &[&str])] = &[
 ];
 
 /// What any crate may use in its own tests and benches, beside what it may use anyway.
-const TEST_ONLY: &[&str] = &["criterion", "fixtures", "httparse", "proptest", "tempfile"];
+const TEST_ONLY: &[&str] =
+    &["criterion", "fixtures", "httparse", "proptest", "rcgen", "tempfile", "toml"];
 
 /// What one crate may use in its own tests and benches although others own it.
 const TEST_ONLY_OF: &[(&str, &str)] = &[("saphyr-parser", "verdict")];

@@ -1,5 +1,13 @@
 //! The suites that look at the product from outside.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a suite is a test throughout, its helpers too"
+)]
+
 #[cfg(feature = "components")]
 mod components;
 mod layers;

@@ -13,7 +13,7 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::{
-    machine::{build, built, succeed, target},
+    machine::{build_fixtures, built, succeed, target},
     setup::{BUILD, JAVA, MAVEN, obtain},
 };
 
@@ -33,7 +33,7 @@ pub(crate) fn up() -> Result<()> {
     if running(&place.id).is_none() {
         obtain(&BUILD)?;
         obtain(&[JAVA, MAVEN])?;
-        build()?;
+        build_fixtures()?;
         let log = File::create(&place.log)?;
         let mut kafka = Command::new(built()?.join("fixtures"));
         kafka.arg("kafka").arg(&place.data).process_group(0).stdin(Stdio::null());

@@ -37,6 +37,11 @@ pub(crate) fn build() -> Result<()> {
     succeed(&mut cargo(&["build", "--workspace", "--bins", "--locked"])?)
 }
 
+/// Builds the fixtures alone.
+pub(crate) fn build_fixtures() -> Result<()> {
+    succeed(&mut cargo(&["build", "--package", "fixtures", "--bins", "--locked"])?)
+}
+
 /// Runs a command to its end; an error unless it succeeds.
 pub(crate) fn succeed(command: &mut Command) -> Result<()> {
     let status = command.status().with_context(|| format!("run {command:?}"))?;

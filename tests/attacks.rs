@@ -1,0 +1,284 @@
+//! Attacks as data: each row of `attacks/*.toml` on a raw socket of the running product, in one
+//! write, byte by byte, and pipelined behind a good request; and each kind of hostile token.
+//!
+//! A row holds if the answer has the status and a problem document with a decision id, the event
+//! of that id has the code, nothing follows on the connection, and the upstream saw nothing:
+//! although everything that *can* be read is allowed here and reaches it.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use fixtures::{
+    client::{Client, Connection},
+    harness::{Setting, Setup},
+    idp::hostile::KINDS,
+    wire::Message,
+};
+use serde::Deserialize;
+use serde_json::Value;
+
+/// The host that the rows name.
+const HOST: &str = "api.example.test";
+/// What goes ahead of a pipelined row, and reaches the upstream.
+const GOOD: &[u8] = b"GET /first HTTP/1.1\r\nHost: api.example.test\r\n\r\n";
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    row: Vec<Row>,
+    #[serde(default)]
+    good: Vec<Good>,
+}
+
+/// One attack.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Row {
+    name: String,
+    /// The exact bytes, or
+    raw: Option<String>,
+    /// the same in hex, where they are not UTF-8.
+    hex: Option<String>,
+    /// The answer's status.
+    status: u16,
+    /// `unmapped.reason` of its decision.
+    code: String,
+    /// Where it is found out; the head if not said.
+    #[serde(default)]
+    part: Part,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Part {
+    #[default]
+    Head,
+    Body,
+}
+
+/// What looks like an attack and is none.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Good {
+    name: String,
+    raw: String,
+    /// The paths of the requests that it is, in order.
+    paths: Vec<String>,
+    /// The connection closes behind the last of them.
+    #[serde(default)]
+    closes: bool,
+}
+
+/// A manner of sending.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Manner {
+    OneWrite,
+    EachByte,
+    Pipelined,
+}
+
+/// An answer whose decision still is to be found in the record.
+struct Answered {
+    what: String,
+    id: String,
+    code: String,
+}
+
+impl Row {
+    fn bytes(&self) -> Vec<u8> {
+        match (&self.raw, &self.hex) {
+            (Some(raw), None) => raw.as_bytes().to_vec(),
+            (None, Some(hex)) => unhex(hex),
+            _ => panic!("{}: either raw or hex", self.name),
+        }
+    }
+}
+
+fn unhex(hex: &str) -> Vec<u8> {
+    let digits: Vec<u32> = hex.chars().map(|c| c.to_digit(16).expect("a hex digit")).collect();
+    digits
+        .chunks_exact(2)
+        .map(|pair| u8::try_from(pair[0] * 16 + pair[1]).expect("a byte"))
+        .collect()
+}
+
+/// The method of the first request in these bytes: an answer to `HEAD` has no content.
+fn method(bytes: &[u8]) -> String {
+    bytes
+        .split(|&b| b == b' ')
+        .next()
+        .map(|word| String::from_utf8_lossy(word).into_owned())
+        .unwrap_or_default()
+}
+
+fn file() -> File {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("attacks");
+    let mut all = File { row: Vec::new(), good: Vec::new() };
+    for entry in fs::read_dir(&dir).expect("tests/attacks") {
+        let path = entry.expect("an entry").path();
+        let text = fs::read_to_string(&path).expect("a file");
+        let file: File =
+            toml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        all.row.extend(file.row);
+        all.good.extend(file.good);
+    }
+    assert!(!all.row.is_empty());
+    all
+}
+
+/// The demo's setting, where the rows' host allows everything on every path.
+fn open_setting(name: &str) -> Setting {
+    const HOSTS: &str = "  public:\n    hosts: [localhost]";
+    const ROUTES: &str = "    routes:\n      - name: page\n";
+    let anything = "    routes:
+      - name: anything
+        methods: [GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS]
+        path: /{*rest}
+        action: view
+        resource: {type: Page, id: home}
+        upstream: orders
+      - name: page\n";
+    let changes = vec![
+        (HOSTS.to_owned(), format!("  public:\n    hosts: [localhost, {HOST}]")),
+        (ROUTES.to_owned(), anything.to_owned()),
+    ];
+    Setting::start(name, &Setup { changes, ..Setup::default() }).expect("the product")
+}
+
+fn send(connection: &mut Connection, manner: Manner, bytes: &[u8]) {
+    match manner {
+        Manner::OneWrite => connection.send(bytes).expect("send"),
+        Manner::EachByte => connection.send_each_byte(bytes).expect("send"),
+        Manner::Pipelined => {
+            connection.send(&[GOOD, bytes].concat()).expect("send");
+            let good = connection.final_answer("GET").expect("the good request's answer");
+            assert_eq!(good.status(), 404, "the upstream's own answer");
+        }
+    }
+}
+
+/// The decision id of a refusal, which its problem document must repeat.
+fn decision_id(what: &str, method: &str, answer: &Message) -> String {
+    let id =
+        answer.field("portcullis-decision-id").unwrap_or_else(|| panic!("{what}: no decision id"));
+    if method != "HEAD" {
+        let problem: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        assert_eq!(problem["decision_id"], id, "{what}: {}", answer.text());
+    }
+    id.to_owned()
+}
+
+fn attack(setting: &Setting, client: &Client, row: &Row, manner: Manner) -> Answered {
+    let what = format!("{} ({manner:?}, {:?})", row.name, row.part);
+    let (bytes, before) = (row.bytes(), setting.upstream.heads());
+    let mut connection = client.connect().expect("connect");
+    send(&mut connection, manner, &bytes);
+    let method = method(&bytes);
+    let answer =
+        connection.final_answer(&method).unwrap_or_else(|error| panic!("{what}: {error:#}"));
+    assert_eq!(answer.status(), row.status, "{what}: {}", answer.text());
+    let rest = connection.rest().unwrap_or_else(|error| panic!("{what}: not closed: {error:#}"));
+    assert!(rest.is_empty(), "{what}: answered again: {}", String::from_utf8_lossy(&rest));
+    let reached = setting.upstream.heads() - before;
+    assert_eq!(reached, u64::from(manner == Manner::Pipelined), "{what}: requests at the upstream");
+    Answered { id: decision_id(&what, &method, &answer), what, code: row.code.clone() }
+}
+
+fn good(setting: &Setting, client: &Client, good: &Good, manner: Manner) {
+    let what = format!("{} ({manner:?})", good.name);
+    let bytes = good.raw.as_bytes();
+    setting.upstream.clear();
+    let mut connection = client.connect().expect("connect");
+    send(&mut connection, manner, bytes);
+    let mut method = method(bytes);
+    for path in &good.paths {
+        let answer = connection.final_answer(&method);
+        let answer = answer.unwrap_or_else(|error| panic!("{what}: {path}: {error:#}"));
+        assert!(answer.field("portcullis-decision-id").is_some(), "{what}: {path}");
+        "GET".clone_into(&mut method); // only a first request is another
+    }
+    if good.closes {
+        assert_eq!(connection.rest().expect("a close"), b"", "{what}");
+    }
+    let received = setting.upstream.requests();
+    let paths: Vec<&str> = received.iter().map(|received| received.message.path()).collect();
+    assert_eq!(paths, good.paths, "{what}");
+    assert!(received.iter().all(|received| received.whole), "{what}: a body that is not whole");
+}
+
+fn recorded(setting: &Setting, answered: &[Answered]) {
+    let events = setting.events().expect("events");
+    let reasons: BTreeMap<&str, &str> = events
+        .iter()
+        .filter(|event| event["metadata"]["event_code"] == "decision")
+        .filter_map(|event| {
+            Some((event["metadata"]["uid"].as_str()?, event["unmapped"]["reason"].as_str()?))
+        })
+        .collect();
+    for Answered { what, id, code } in answered {
+        assert_eq!(reasons.get(id.as_str()), Some(&code.as_str()), "{what}: decision {id}");
+    }
+}
+
+#[test]
+fn nothing_that_two_parsers_could_read_differently_passes() {
+    let setting = open_setting("attacks");
+    let client = setting.client_of(HOST).expect("a client");
+    let mut answered = Vec::new();
+    for row in file().row {
+        for manner in [Manner::OneWrite, Manner::EachByte, Manner::Pipelined] {
+            answered.push(attack(&setting, &client, &row, manner));
+        }
+    }
+    recorded(&setting, &answered);
+    println!("attacks: sent={}", answered.len());
+}
+
+#[test]
+fn what_only_looks_like_an_attack_is_read_as_what_it_is() {
+    let setting = open_setting("good");
+    let client = setting.client_of(HOST).expect("a client");
+    for row in file().good {
+        for manner in [Manner::OneWrite, Manner::EachByte] {
+            good(&setting, &client, &row, manner);
+        }
+    }
+}
+
+#[test]
+fn no_hostile_token_is_taken() {
+    let setting = Setting::start("tokens", &Setup::default()).expect("the product");
+    let client = setting.client().expect("a client");
+    let ask = |token: &str| {
+        client.get("/orders", &[("Authorization", &format!("Bearer {token}"))]).expect("an answer")
+    };
+    for alg in ["RS256", "ES256", "EdDSA"] {
+        let good = setting.idp.access_token("alice", alg).expect("a token");
+        assert_eq!(ask(&good).status(), 200, "{alg}");
+    }
+    let before = setting.upstream.heads();
+    let mut answered = Vec::new();
+    for (kind, _) in KINDS {
+        let answer = ask(&setting.idp.hostile_token(kind, "alice").expect("a token"));
+        assert_eq!(answer.status(), 401, "{kind}");
+        let challenge = answer.field("www-authenticate").unwrap_or_default();
+        assert!(challenge.contains("invalid_token"), "{kind}: {challenge}");
+        let id = decision_id(kind, "GET", &answer);
+        answered.push(Answered {
+            what: (*kind).to_owned(),
+            id,
+            code: "unauthenticated".to_owned(),
+        });
+    }
+    assert_eq!(setting.upstream.heads(), before, "the upstream saw a hostile token");
+    recorded(&setting, &answered);
+}
+
+#[test]
+fn the_data_files_are_good() {
+    let file = file();
+    for row in &file.row {
+        assert!(!row.bytes().is_empty() && row.status >= 400, "{}", row.name);
+    }
+    assert_eq!(unhex("00fF"), [0, 255]);
+    assert_eq!(method(b"HEAD / HTTP/1.1"), "HEAD");
+}
