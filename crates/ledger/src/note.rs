@@ -97,16 +97,11 @@ impl<'a> Note<'a> {
         }
         let (text, signatures) =
             split_at_last_blank_line(note).ok_or(NoteError::Malformed("no blank line"))?;
-        let lines = signatures
-            .strip_suffix('\n')
-            .ok_or(NoteError::Malformed("no last newline"))?;
+        let lines = signatures.strip_suffix('\n').ok_or(NoteError::Malformed("no last newline"))?;
         if lines.bytes().filter(|byte| *byte == b'\n').count() >= SIGNATURES_MAX {
             return Err(NoteError::TooLarge);
         }
-        let signatures = lines
-            .split('\n')
-            .map(Signature::parse)
-            .collect::<Result<_, _>>()?;
+        let signatures = lines.split('\n').map(Signature::parse).collect::<Result<_, _>>()?;
         Ok(Self { text, signatures })
     }
 
@@ -128,11 +123,7 @@ impl<'a> Note<'a> {
             }
             found = true;
         }
-        if found {
-            Ok(())
-        } else {
-            Err(NoteError::Unsigned(key.name().to_owned()))
-        }
+        if found { Ok(()) } else { Err(NoteError::Unsigned(key.name().to_owned())) }
     }
 
     /// Verifies the cosignatures of this key, and returns the latest's time in seconds since 1970.
@@ -159,20 +150,14 @@ impl<'a> Note<'a> {
 impl<'a> Signature<'a> {
     fn parse(line: &'a str) -> Result<Self, NoteError> {
         const MALFORMED: NoteError = NoteError::Malformed("signature line");
-        let (name, encoded) = line
-            .strip_prefix("— ")
-            .and_then(|line| line.split_once(' '))
-            .ok_or(MALFORMED)?;
+        let (name, encoded) =
+            line.strip_prefix("— ").and_then(|line| line.split_once(' ')).ok_or(MALFORMED)?;
         let decoded = STANDARD.decode(encoded).map_err(|_| MALFORMED)?;
         let (key_id, bytes) = decoded.split_first_chunk::<4>().ok_or(MALFORMED)?;
         if !is_key_name(name) || bytes.is_empty() {
             return Err(MALFORMED);
         }
-        Ok(Self {
-            name,
-            key_id: *key_id,
-            bytes: bytes.to_vec(),
-        })
+        Ok(Self { name, key_id: *key_id, bytes: bytes.to_vec() })
     }
 }
 
@@ -217,11 +202,7 @@ fn split_at_last_blank_line(note: &str) -> Option<(&str, &str)> {
 pub(crate) fn decode_hash(text: &str) -> Option<Hash> {
     let mut buffer = [0; 33];
     let length = STANDARD.decode_slice(text, &mut buffer).ok()?;
-    if length == 32 {
-        buffer.first_chunk::<32>().copied()
-    } else {
-        None
-    }
+    if length == 32 { buffer.first_chunk::<32>().copied() } else { None }
 }
 
 /// A hash as base64 with padding, 44 characters.
@@ -261,10 +242,7 @@ mod tests {
     #[test]
     fn the_example_of_the_specification_opens() {
         assert_eq!(example_key().to_string(), EXAMPLE_KEY);
-        assert_eq!(
-            open(EXAMPLE_NOTE, &example_key()),
-            Ok("This is an example message.\n")
-        );
+        assert_eq!(open(EXAMPLE_NOTE, &example_key()), Ok("This is an example message.\n"));
     }
 
     #[test]
@@ -276,10 +254,7 @@ mod tests {
                 let Ok(note) = String::from_utf8(bytes) else {
                     continue;
                 };
-                assert!(
-                    open(&note, &example_key()).is_err(),
-                    "byte {at} ^ {flip}: {note}"
-                );
+                assert!(open(&note, &example_key()).is_err(), "byte {at} ^ {flip}: {note}");
             }
         }
         for end in 0..EXAMPLE_NOTE.len() {
@@ -293,25 +268,15 @@ mod tests {
     #[test]
     fn the_shape_of_a_note_is_strict() {
         let check = |note: &str, want: &str| {
-            assert_eq!(
-                Note::parse(note).map(|_| ()).unwrap_err().to_string(),
-                want,
-                "{note:?}"
-            );
+            assert_eq!(Note::parse(note).map(|_| ()).unwrap_err().to_string(), want, "{note:?}");
         };
         let line = "— n AAAAAAA=\n";
         assert_eq!(Note::parse(&format!("a\n\n{line}")).unwrap().text(), "a\n");
-        assert_eq!(
-            Note::parse(&format!("a\n\nb\n\n{line}")).unwrap().text(),
-            "a\n\nb\n"
-        );
+        assert_eq!(Note::parse(&format!("a\n\nb\n\n{line}")).unwrap().text(), "a\n\nb\n");
         check("", "malformed note: no blank line");
         check("a\n", "malformed note: no blank line");
         check("a\n\n— n AAAAAAA=", "malformed note: no last newline");
-        check(
-            &format!("a\r\n\n{line}"),
-            "malformed note: control character",
-        );
+        check(&format!("a\r\n\n{line}"), "malformed note: control character");
         check("a\n\n\n", "malformed note: no last newline");
         for bad in [
             "- n AAAAAAA=",
@@ -334,11 +299,7 @@ mod tests {
         let check = |text_bytes: usize, signatures: usize, fits: bool| {
             let text = "a".repeat(text_bytes - 1) + "\n\n";
             let note = text + &"— n AAAAAAA=\n".repeat(signatures);
-            let want = if fits {
-                Ok(())
-            } else {
-                Err(NoteError::TooLarge)
-            };
+            let want = if fits { Ok(()) } else { Err(NoteError::TooLarge) };
             assert_eq!(Note::parse(&note).map(|_| ()), want);
         };
         check(10, SIGNATURES_MAX, true);
@@ -356,10 +317,7 @@ mod tests {
         let check = |note: &str, want: Result<&str, NoteError>| {
             assert_eq!(open(note, ours.verifier_key()), want);
         };
-        check(
-            &signed_by(&[&other, &same_name, &ours], "text\n"),
-            Ok("text\n"),
-        );
+        check(&signed_by(&[&other, &same_name, &ours], "text\n"), Ok("text\n"));
         let unsigned = Err(NoteError::Unsigned("log.example".into()));
         check(&signed_by(&[&other, &same_name], "text\n"), unsigned);
 
@@ -374,43 +332,23 @@ mod tests {
         let signer = Signer::generate("log.example").unwrap();
         let overhead = signer.sign("\n").unwrap().len();
         let longest = "a".repeat(NOTE_BYTES_MAX - overhead) + "\n";
-        assert_eq!(
-            open(&signer.sign(&longest).unwrap(), signer.verifier_key()),
-            Ok(&*longest)
-        );
+        assert_eq!(open(&signer.sign(&longest).unwrap(), signer.verifier_key()), Ok(&*longest));
         for text in ["", "a", "a\tb\n", "a\r\n", &format!("a{longest}")] {
-            assert_eq!(
-                signer.sign(text),
-                Err(NoteError::Malformed("text cannot be signed"))
-            );
+            assert_eq!(signer.sign(text), Err(NoteError::Malformed("text cannot be signed")));
         }
         for text in ["\n", "a\n", "a\n\n", "ä — b\n"] {
-            assert_eq!(
-                open(&signer.sign(text).unwrap(), signer.verifier_key()),
-                Ok(text)
-            );
+            assert_eq!(open(&signer.sign(text).unwrap(), signer.verifier_key()), Ok(text));
         }
     }
 
     #[test]
     fn numbers_and_hashes_have_one_spelling() {
-        for (text, want) in [
-            ("0", Some(0)),
-            ("10", Some(10)),
-            ("18446744073709551615", Some(u64::MAX)),
-        ] {
+        for (text, want) in
+            [("0", Some(0)), ("10", Some(10)), ("18446744073709551615", Some(u64::MAX))]
+        {
             assert_eq!(decode_decimal(text), want);
         }
-        for text in [
-            "",
-            "00",
-            "01",
-            "+1",
-            "-1",
-            "1 ",
-            "18446744073709551616",
-            "1e3",
-        ] {
+        for text in ["", "00", "01", "+1", "-1", "1 ", "18446744073709551616", "1e3"] {
             assert_eq!(decode_decimal(text), None, "{text}");
         }
         let hash = [0xfb; 32];
@@ -418,13 +356,9 @@ mod tests {
         assert_eq!(decode_hash(&text), Some(hash));
         let changed_spare_bits = text.replace("s=", "t=");
         assert_ne!(changed_spare_bits, text);
-        for text in [
-            "",
-            "AAAA",
-            text.trim_end_matches('='),
-            &changed_spare_bits,
-            &STANDARD.encode([0; 33]),
-        ] {
+        for text in
+            ["", "AAAA", text.trim_end_matches('='), &changed_spare_bits, &STANDARD.encode([0; 33])]
+        {
             assert_eq!(decode_hash(text), None, "{text}");
         }
     }

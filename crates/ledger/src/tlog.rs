@@ -152,11 +152,7 @@ impl Frontier {
     fn node(&self, level: u32) -> Option<&Hash> {
         let wider = self.size.checked_shr(level)?;
         let position = (wider >> 1).count_ones() as usize;
-        if wider & 1 == 1 {
-            self.nodes.get(position)
-        } else {
-            None
-        }
+        if wider & 1 == 1 { self.nodes.get(position) } else { None }
     }
 }
 
@@ -228,16 +224,12 @@ mod tests {
     }
 
     fn leaves(count: u64) -> Vec<Hash> {
-        (0..count)
-            .map(|n| leaf_hash(n.to_string().as_bytes()))
-            .collect()
+        (0..count).map(|n| leaf_hash(n.to_string().as_bytes())).collect()
     }
 
     fn frontier(count: u64) -> Frontier {
         let mut frontier = Frontier::new();
-        leaves(count)
-            .into_iter()
-            .for_each(|leaf| frontier.push(leaf));
+        leaves(count).into_iter().for_each(|leaf| frontier.push(leaf));
         frontier
     }
 
@@ -282,16 +274,10 @@ mod tests {
             let mut longer = bytes.clone();
             longer.push(0);
             assert!(Frontier::from_bytes(&longer).is_err(), "{size}");
-            assert!(
-                Frontier::from_bytes(&bytes[..bytes.len() - 1]).is_err(),
-                "{size}"
-            );
+            assert!(Frontier::from_bytes(&bytes[..bytes.len() - 1]).is_err(), "{size}");
         }
         let huge = (SIZE_MAX + 1).to_be_bytes();
-        assert_eq!(
-            Frontier::from_bytes(&huge),
-            Err(FrontierError::Size(SIZE_MAX + 1))
-        );
+        assert_eq!(Frontier::from_bytes(&huge), Err(FrontierError::Size(SIZE_MAX + 1)));
         let largest = [SIZE_MAX.to_be_bytes().to_vec(), vec![7; 63 * 32]].concat();
         assert!(Frontier::from_bytes(&largest).is_ok());
     }

@@ -46,11 +46,7 @@ impl Root {
         validity: Validity,
     ) -> Result<String, KeyError> {
         let (prefix, key) = (prefix.clone(), issuer.clone());
-        let statement = IssuerStatement {
-            prefix,
-            key,
-            validity,
-        };
+        let statement = IssuerStatement { prefix, key, validity };
         Ok(self.signer.sign(&statement.text())?)
     }
 }
@@ -75,11 +71,7 @@ impl Issuer {
     ) -> Result<Self, KeyError> {
         let statement = open_certificate(certificate, root)?;
         let signer = signer_of(private, &statement.key)?;
-        Ok(Self {
-            signer,
-            statement,
-            certificate: certificate.to_owned(),
-        })
+        Ok(Self { signer, statement, certificate: certificate.to_owned() })
     }
 
     /// The certificate, a signed note.
@@ -158,22 +150,11 @@ impl Chain {
         let epoch = EpochStatement::parse(text)?;
         if epoch.origin != *origin {
             let wanted = origin.to_string();
-            return Err(KeyError::OtherOrigin {
-                wanted,
-                found: epoch.origin.to_string(),
-            });
+            return Err(KeyError::OtherOrigin { wanted, found: epoch.origin.to_string() });
         }
         check_scope(&issuer, &epoch)?;
-        let EpochStatement {
-            origin,
-            key,
-            validity,
-        } = epoch;
-        Ok(Self {
-            origin,
-            key,
-            validity,
-        })
+        let EpochStatement { origin, key, validity } = epoch;
+        Ok(Self { origin, key, validity })
     }
 
     /// The log.
@@ -263,44 +244,26 @@ mod tests {
     }
 
     fn epoch_key(name: &str) -> VerifierKey {
-        Signer::new(name, &private(3))
-            .unwrap()
-            .verifier_key()
-            .clone()
+        Signer::new(name, &private(3)).unwrap().verifier_key().clone()
     }
 
     fn statement() -> String {
-        issuer()
-            .certify(&origin(), &epoch_key(ORIGIN), validity(100, 200))
-            .unwrap()
+        issuer().certify(&origin(), &epoch_key(ORIGIN), validity(100, 200)).unwrap()
     }
 
     fn verify(issuer_note: &str, epoch_note: &str, time_s: u64) -> Result<VerifierKey, KeyError> {
-        Chain::verify(
-            root(1).verifier_key(),
-            issuer_note,
-            epoch_note,
-            &origin(),
-            time_s,
-        )
+        Chain::verify(root(1).verifier_key(), issuer_note, epoch_note, &origin(), time_s)
     }
 
     #[test]
     fn a_whole_chain_gives_the_epochs_key() {
         let (issuer, statement) = (issuer(), statement());
         for time_s in [START + 100, START + 150, START + 200] {
-            assert_eq!(
-                verify(issuer.certificate(), &statement, time_s),
-                Ok(epoch_key(ORIGIN))
-            );
+            assert_eq!(verify(issuer.certificate(), &statement, time_s), Ok(epoch_key(ORIGIN)));
         }
         for time_s in [START + 99, START + 201, 0, u64::MAX] {
             let (not_before_s, not_after_s) = (START + 100, START + 200);
-            let want = KeyError::NotValidAt {
-                not_before_s,
-                not_after_s,
-                time_s,
-            };
+            let want = KeyError::NotValidAt { not_before_s, not_after_s, time_s };
             assert_eq!(verify(issuer.certificate(), &statement, time_s), Err(want));
         }
     }
@@ -317,29 +280,21 @@ mod tests {
             let Some(note) = changed(&certificate, at) else {
                 continue;
             };
-            assert!(
-                verify(&note, &statement, START + 150).is_err(),
-                "certificate byte {at}"
-            );
+            assert!(verify(&note, &statement, START + 150).is_err(), "certificate byte {at}");
         }
         for at in 0..statement.len() {
             let Some(note) = changed(&statement, at) else {
                 continue;
             };
-            assert!(
-                verify(&certificate, &note, START + 150).is_err(),
-                "statement byte {at}"
-            );
+            assert!(verify(&certificate, &note, START + 150).is_err(), "statement byte {at}");
         }
     }
 
     #[test]
     fn a_chain_of_other_keys_or_another_log_is_refused() {
         let certificate = issuer().certificate().to_owned();
-        let unsigned = |link, name: &str| KeyError::Note {
-            link,
-            source: NoteError::Unsigned(name.into()),
-        };
+        let unsigned =
+            |link, name: &str| KeyError::Note { link, source: NoteError::Unsigned(name.into()) };
         let (of_root, of_issuer) = ("audit.acme.example/root", "audit.acme.example/eu1/issuer");
         let check =
             |root: &Root, certificate: &str, statement: &str, origin: &str, want: KeyError| {
@@ -354,26 +309,11 @@ mod tests {
         let other_issuer = Signer::new(of_issuer, &private(9)).unwrap();
         let text = statement().split_once("\n\n").unwrap().0.to_owned() + "\n";
         let forged = other_issuer.sign(&text).unwrap();
-        check(
-            &root(1),
-            &certificate,
-            &forged,
-            ORIGIN,
-            unsigned(Link::Epoch, of_issuer),
-        );
-        check(
-            &root(1),
-            &certificate,
-            &certificate,
-            ORIGIN,
-            unsigned(Link::Epoch, of_issuer),
-        );
+        check(&root(1), &certificate, &forged, ORIGIN, unsigned(Link::Epoch, of_issuer));
+        check(&root(1), &certificate, &certificate, ORIGIN, unsigned(Link::Epoch, of_issuer));
 
         let other = ORIGIN.replace("gw-a", "gw-b");
-        let want = KeyError::OtherOrigin {
-            wanted: other.clone(),
-            found: ORIGIN.into(),
-        };
+        let want = KeyError::OtherOrigin { wanted: other.clone(), found: ORIGIN.into() };
         check(&root(1), &certificate, &statement(), &other, want);
     }
 
@@ -400,29 +340,12 @@ mod tests {
         check("audit.acme.example", long, short, None);
         check("audit.acme.example/eu1/gw-a", long, short, None);
         check("audit.acme.example/eu1", short, short, None);
-        for prefix in [
-            "audit.acme.example/eu",
-            "audit.acme.example/eu1/gw",
-            "audit.acme",
-        ] {
+        for prefix in ["audit.acme.example/eu", "audit.acme.example/eu1/gw", "audit.acme"] {
             let (covers, origin) = (prefix.to_owned(), ORIGIN.to_owned());
-            check(
-                prefix,
-                long,
-                short,
-                Some(KeyError::Prefix {
-                    prefix: covers,
-                    origin,
-                }),
-            );
+            check(prefix, long, short, Some(KeyError::Prefix { prefix: covers, origin }));
         }
         let outlives = Some(KeyError::OutlivesIssuer);
-        check(
-            "audit.acme.example/eu1",
-            validity(101, 1000),
-            short,
-            outlives.clone(),
-        );
+        check("audit.acme.example/eu1", validity(101, 1000), short, outlives.clone());
         check("audit.acme.example/eu1", validity(0, 199), short, outlives);
         let day = validity(0, super::super::EPOCH_S_MAX);
         check("audit.acme.example/eu1", long, day, None);
@@ -435,20 +358,12 @@ mod tests {
     fn private_keys_must_belong_to_their_public_keys() {
         let certificate = issuer().certificate().to_owned();
         let wrong = Issuer::open(&private(3), &certificate, root(1).verifier_key()).err();
-        assert_eq!(
-            wrong,
-            Some(KeyError::PrivateKey("audit.acme.example/eu1/issuer".into()))
-        );
+        assert_eq!(wrong, Some(KeyError::PrivateKey("audit.acme.example/eu1/issuer".into())));
         let wrong = Root::open(&private(3), root(1).verifier_key()).err();
-        assert_eq!(
-            wrong,
-            Some(KeyError::PrivateKey("audit.acme.example/root".into()))
-        );
+        assert_eq!(wrong, Some(KeyError::PrivateKey("audit.acme.example/root".into())));
         assert!(Root::open(&private(1), root(1).verifier_key()).is_ok());
         let renamed = epoch_key("audit.acme.example/eu1/gw-b/1-00000000");
-        let refused = issuer()
-            .certify(&origin(), &renamed, validity(100, 200))
-            .err();
+        let refused = issuer().certify(&origin(), &renamed, validity(100, 200)).err();
         assert!(matches!(refused, Some(KeyError::OtherOrigin { .. })));
     }
 
@@ -456,10 +371,7 @@ mod tests {
     fn statements_have_one_form() {
         let good = statement().split_once("\n\n").unwrap().0.to_owned() + "\n";
         let check = |text: String, expected: &'static str| {
-            let want = KeyError::Statement {
-                link: Link::Epoch,
-                expected,
-            };
+            let want = KeyError::Statement { link: Link::Epoch, expected };
             assert_eq!(EpochStatement::parse(&text), Err(want), "{text}");
         };
         assert_eq!(EpochStatement::parse(&good).unwrap().text(), good);

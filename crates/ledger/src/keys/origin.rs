@@ -35,9 +35,7 @@ impl Origin {
         started_ms: u64,
         random: u32,
     ) -> Result<Self, KeyError> {
-        Self::parse(&format!(
-            "audit.{domain}/{cluster}/{instance}/{started_ms}-{random:08x}"
-        ))
+        Self::parse(&format!("audit.{domain}/{cluster}/{instance}/{started_ms}-{random:08x}"))
     }
 
     /// Reads the text form.
@@ -45,25 +43,14 @@ impl Origin {
     /// # Errors
     /// [`KeyError::Origin`].
     pub fn parse(text: &str) -> Result<Self, KeyError> {
-        let refuse = |problem| KeyError::Origin {
-            text: text.to_owned(),
-            problem,
-        };
+        let refuse = |problem| KeyError::Origin { text: text.to_owned(), problem };
         if text.len() > NAME_BYTES_MAX {
             return Err(refuse("longer than 255 bytes"));
         }
         let mut parts = text.split('/');
-        let four = (
-            parts.next(),
-            parts.next(),
-            parts.next(),
-            parts.next(),
-            parts.next(),
-        );
+        let four = (parts.next(), parts.next(), parts.next(), parts.next(), parts.next());
         let (Some(domain), Some(cluster), Some(instance), Some(epoch), None) = four else {
-            return Err(refuse(
-                "expected `audit.<domain>/<cluster>/<instance>/<epoch>`",
-            ));
+            return Err(refuse("expected `audit.<domain>/<cluster>/<instance>/<epoch>`"));
         };
         if !is_audit_domain(domain) {
             return Err(refuse(DOMAIN));
@@ -74,11 +61,7 @@ impl Origin {
         let started_ms = epoch_ms(epoch)
             .ok_or_else(|| refuse("expected an epoch of milliseconds, `-` and 8 hex digits"))?;
         let instance_len = text.len() - epoch.len() - 1;
-        Ok(Self {
-            text: text.to_owned(),
-            instance_len,
-            started_ms,
-        })
+        Ok(Self { text: text.to_owned(), instance_len, started_ms })
     }
 
     /// The text form.
@@ -142,10 +125,7 @@ impl OriginPrefix {
     /// # Errors
     /// [`KeyError::Origin`].
     pub fn parse(text: &str) -> Result<Self, KeyError> {
-        let refuse = |problem| KeyError::Origin {
-            text: text.to_owned(),
-            problem,
-        };
+        let refuse = |problem| KeyError::Origin { text: text.to_owned(), problem };
         let (domain, rest) = match text.split_once('/') {
             Some((domain, rest)) => (domain, Some(rest)),
             None => (text, None),
@@ -160,9 +140,7 @@ impl OriginPrefix {
         if components.count() > 2 {
             return Err(refuse("a prefix ends with the instance at the latest"));
         }
-        Ok(Self {
-            text: text.to_owned(),
-        })
+        Ok(Self { text: text.to_owned() })
     }
 
     /// The text form.
@@ -191,8 +169,7 @@ const COMPONENT: &str = "expected components of `a-z`, `0-9`, `-`, `_` and `.`, 
 
 fn is_audit_domain(text: &str) -> bool {
     let label = |label: &str| is_component(label) && !label.contains('_');
-    text.strip_prefix("audit.")
-        .is_some_and(|domain| domain.split('.').all(label))
+    text.strip_prefix("audit.").is_some_and(|domain| domain.split('.').all(label))
 }
 
 fn is_component(text: &str) -> bool {
@@ -219,13 +196,7 @@ mod tests {
 
     #[test]
     fn an_origin_has_its_parts() {
-        let origin = Origin::new(
-            "acme.example",
-            "eu1",
-            "gw-a",
-            1_795_262_951_123,
-            0x0a1b_2c3d,
-        );
+        let origin = Origin::new("acme.example", "eu1", "gw-a", 1_795_262_951_123, 0x0a1b_2c3d);
         let origin = origin.unwrap();
         assert_eq!(origin.as_str(), GOOD);
         assert_eq!(origin.instance(), "audit.acme.example/eu1/gw-a");
@@ -262,10 +233,7 @@ mod tests {
             format!("{GOOD}\n"),
         ];
         for text in bad {
-            assert!(
-                matches!(Origin::parse(&text), Err(KeyError::Origin { .. })),
-                "{text}"
-            );
+            assert!(matches!(Origin::parse(&text), Err(KeyError::Origin { .. })), "{text}");
         }
     }
 
@@ -296,16 +264,9 @@ mod tests {
         check("audit.acme.example/eu", false);
         check("audit.acme.example/eu2", false);
         check("audit.acme", false);
-        for bad in [
-            "",
-            "audit",
-            "audit.",
-            "acme",
-            "audit.acme/",
-            "audit.acme//b",
-            GOOD,
-            "audit.a/../b",
-        ] {
+        for bad in
+            ["", "audit", "audit.", "acme", "audit.acme/", "audit.acme//b", GOOD, "audit.a/../b"]
+        {
             assert!(OriginPrefix::parse(bad).is_err(), "{bad}");
         }
     }

@@ -17,10 +17,7 @@ impl Validity {
     /// [`KeyError::Validity`] if the end is not after the beginning.
     pub fn new(not_before_s: u64, not_after_s: u64) -> Result<Self, KeyError> {
         if not_before_s < not_after_s {
-            Ok(Self {
-                not_before_s,
-                not_after_s,
-            })
+            Ok(Self { not_before_s, not_after_s })
         } else {
             Err(KeyError::Validity("a validity ends after it begins"))
         }
@@ -43,18 +40,11 @@ impl Validity {
     /// # Errors
     /// [`KeyError::NotValidAt`].
     pub fn check(&self, time_s: u64) -> Result<(), KeyError> {
-        let Self {
-            not_before_s,
-            not_after_s,
-        } = *self;
+        let Self { not_before_s, not_after_s } = *self;
         if (not_before_s..=not_after_s).contains(&time_s) {
             Ok(())
         } else {
-            Err(KeyError::NotValidAt {
-                not_before_s,
-                not_after_s,
-                time_s,
-            })
+            Err(KeyError::NotValidAt { not_before_s, not_after_s, time_s })
         }
     }
 
@@ -87,13 +77,7 @@ impl IssuerStatement {
     const HEAD: &str = "portcullis-issuer-key/v1";
 
     pub(super) fn text(&self) -> String {
-        text(
-            Self::HEAD,
-            "prefix",
-            self.prefix.as_str(),
-            &self.key,
-            &self.validity,
-        )
+        text(Self::HEAD, "prefix", self.prefix.as_str(), &self.key, &self.validity)
     }
 
     pub(super) fn parse(text: &str) -> Result<Self, KeyError> {
@@ -101,11 +85,7 @@ impl IssuerStatement {
         fields.head(Self::HEAD)?;
         let prefix = fields.next("prefix", |value| OriginPrefix::parse(value).ok())?;
         let (key, validity) = fields.key_and_validity()?;
-        Ok(Self {
-            prefix,
-            key,
-            validity,
-        })
+        Ok(Self { prefix, key, validity })
     }
 }
 
@@ -122,31 +102,16 @@ impl EpochStatement {
     ) -> Result<Self, KeyError> {
         if key.name() != origin.as_str() {
             let wanted = origin.to_string();
-            return Err(KeyError::OtherOrigin {
-                wanted,
-                found: key.name().to_owned(),
-            });
+            return Err(KeyError::OtherOrigin { wanted, found: key.name().to_owned() });
         }
         if validity.span_s() > EPOCH_S_MAX {
-            return Err(KeyError::Validity(
-                "an epoch key is valid for 25 hours at most",
-            ));
+            return Err(KeyError::Validity("an epoch key is valid for 25 hours at most"));
         }
-        Ok(Self {
-            origin,
-            key,
-            validity,
-        })
+        Ok(Self { origin, key, validity })
     }
 
     pub(super) fn text(&self) -> String {
-        text(
-            Self::HEAD,
-            "origin",
-            self.origin.as_str(),
-            &self.key,
-            &self.validity,
-        )
+        text(Self::HEAD, "origin", self.origin.as_str(), &self.key, &self.validity)
     }
 
     pub(super) fn parse(text: &str) -> Result<Self, KeyError> {
@@ -159,10 +124,7 @@ impl EpochStatement {
 }
 
 fn text(head: &str, field: &str, value: &str, key: &VerifierKey, validity: &Validity) -> String {
-    let Validity {
-        not_before_s,
-        not_after_s,
-    } = validity;
+    let Validity { not_before_s, not_after_s } = validity;
     format!(
         "{head}\n{field} {value}\nkey {key}\nnot-before {not_before_s}\nnot-after {not_after_s}\n"
     )
@@ -176,18 +138,11 @@ struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     fn of(text: &'a str, link: Link) -> Self {
-        Self {
-            lines: text.split('\n'),
-            link,
-        }
+        Self { lines: text.split('\n'), link }
     }
 
     fn head(&mut self, expected: &'static str) -> Result<(), KeyError> {
-        if self.lines.next() == Some(expected) {
-            Ok(())
-        } else {
-            Err(self.missing(expected))
-        }
+        if self.lines.next() == Some(expected) { Ok(()) } else { Err(self.missing(expected)) }
     }
 
     fn next<T>(
@@ -212,9 +167,6 @@ impl<'a> Fields<'a> {
     }
 
     fn missing(&self, expected: &'static str) -> KeyError {
-        KeyError::Statement {
-            link: self.link,
-            expected,
-        }
+        KeyError::Statement { link: self.link, expected }
     }
 }

@@ -40,9 +40,7 @@ impl PrivateKey {
     /// [`NoteError::Random`].
     pub fn generate() -> Result<Self, NoteError> {
         let mut seed = [0; 32];
-        SystemRandom::new()
-            .fill(&mut seed)
-            .map_err(|_| NoteError::Random)?;
+        SystemRandom::new().fill(&mut seed).map_err(|_| NoteError::Random)?;
         Ok(Self { seed })
     }
 
@@ -58,17 +56,9 @@ impl PrivateKey {
     /// # Errors
     /// [`NoteError::PrivateKey`].
     pub fn from_pem(pem: &str) -> Result<Self, NoteError> {
-        let body = pem
-            .trim()
-            .strip_prefix(PEM_HEAD)
-            .and_then(|rest| rest.strip_suffix(PEM_TAIL));
-        let encoded: String = body
-            .ok_or(NoteError::PrivateKey)?
-            .split_ascii_whitespace()
-            .collect();
-        let der = STANDARD
-            .decode(encoded)
-            .map_err(|_| NoteError::PrivateKey)?;
+        let body = pem.trim().strip_prefix(PEM_HEAD).and_then(|rest| rest.strip_suffix(PEM_TAIL));
+        let encoded: String = body.ok_or(NoteError::PrivateKey)?.split_ascii_whitespace().collect();
+        let der = STANDARD.decode(encoded).map_err(|_| NoteError::PrivateKey)?;
         let seed = der.strip_prefix(&PKCS8_HEAD).ok_or(NoteError::PrivateKey)?;
         let seed = seed.try_into().map_err(|_| NoteError::PrivateKey)?;
         Ok(Self { seed })
@@ -106,11 +96,7 @@ impl<const TYPE: u8> Key<TYPE> {
             return Err(NoteError::Name(name.to_owned()));
         }
         let [a, b, c, d, ..] = hash(&[name.as_bytes(), b"\n", &[TYPE], &public]);
-        Ok(Self {
-            name: name.to_owned(),
-            id: [a, b, c, d],
-            public,
-        })
+        Ok(Self { name: name.to_owned(), id: [a, b, c, d], public })
     }
 
     /// Reads the text form; a key of another type or with a wrong key id is refused.
@@ -118,32 +104,17 @@ impl<const TYPE: u8> Key<TYPE> {
     /// # Errors
     /// [`NoteError::Name`] or [`NoteError::Key`].
     pub fn parse(text: &str) -> Result<Self, NoteError> {
-        let refuse = |problem| NoteError::Key {
-            text: text.to_owned(),
-            problem,
-        };
-        let (name, rest) = text
-            .split_once('+')
-            .ok_or(refuse("expected `name+id+key`"))?;
-        let (_, encoded) = rest
-            .split_once('+')
-            .ok_or(refuse("expected `name+id+key`"))?;
-        let decoded = STANDARD
-            .decode(encoded)
-            .map_err(|_| refuse("the key is not base64"))?;
+        let refuse = |problem| NoteError::Key { text: text.to_owned(), problem };
+        let (name, rest) = text.split_once('+').ok_or(refuse("expected `name+id+key`"))?;
+        let (_, encoded) = rest.split_once('+').ok_or(refuse("expected `name+id+key`"))?;
+        let decoded = STANDARD.decode(encoded).map_err(|_| refuse("the key is not base64"))?;
         let (found, public) = decoded.split_first().ok_or(refuse("the key is empty"))?;
         if *found != TYPE {
             return Err(refuse("the key is of another type"));
         }
-        let public = public
-            .try_into()
-            .map_err(|_| refuse("the key is not 32 bytes"))?;
+        let public = public.try_into().map_err(|_| refuse("the key is not 32 bytes"))?;
         let key = Self::new(name, public)?;
-        if key.to_string() == text {
-            Ok(key)
-        } else {
-            Err(refuse("the key id does not match"))
-        }
+        if key.to_string() == text { Ok(key) } else { Err(refuse("the key id does not match")) }
     }
 
     /// The key's name; for a log's key, its origin.
@@ -165,9 +136,7 @@ impl<const TYPE: u8> Key<TYPE> {
     }
 
     fn holds(&self, message: &[u8], signature: &[u8]) -> bool {
-        UnparsedPublicKey::new(&ED25519, &self.public)
-            .verify(message, signature)
-            .is_ok()
+        UnparsedPublicKey::new(&ED25519, &self.public).verify(message, signature).is_ok()
     }
 }
 
@@ -250,11 +219,7 @@ impl Signer {
     /// The signed checkpoint of the log that has this signer's name.
     #[must_use]
     pub fn sign_checkpoint(&self, size: u64, root: &Hash) -> String {
-        self.sign_text(&format!(
-            "{}\n{size}\n{}\n",
-            self.key.name,
-            encode_hash(root)
-        ))
+        self.sign_text(&format!("{}\n{size}\n{}\n", self.key.name, encode_hash(root)))
     }
 
     fn sign_text(&self, text: &str) -> String {
@@ -311,11 +276,7 @@ fn named<const TYPE: u8>(
     private: &PrivateKey,
 ) -> Result<(Key<TYPE>, Ed25519KeyPair), NoteError> {
     let pair = private.pair()?;
-    let public = pair
-        .public_key()
-        .as_ref()
-        .try_into()
-        .map_err(|_| NoteError::PrivateKey)?;
+    let public = pair.public_key().as_ref().try_into().map_err(|_| NoteError::PrivateKey)?;
     Ok((Key::new(name, public)?, pair))
 }
 
@@ -328,13 +289,7 @@ mod tests {
         let key = PrivateKey::from_seed([7; 32]);
         let pem = key.to_pem();
         assert_eq!(PrivateKey::from_pem(&pem).ok().unwrap().seed, [7; 32]);
-        assert_eq!(
-            PrivateKey::from_pem(&pem.replace('\n', "\r\n"))
-                .ok()
-                .unwrap()
-                .seed,
-            [7; 32]
-        );
+        assert_eq!(PrivateKey::from_pem(&pem.replace('\n', "\r\n")).ok().unwrap().seed, [7; 32]);
         let fresh = PrivateKey::generate().ok().unwrap();
         assert_ne!(fresh.seed, PrivateKey::generate().ok().unwrap().seed);
     }
@@ -345,9 +300,7 @@ mod tests {
         let pem = "-----BEGIN PRIVATE KEY-----\n\
             MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n\
             -----END PRIVATE KEY-----\n";
-        let signer = Signer::new("a", &PrivateKey::from_pem(pem).ok().unwrap())
-            .ok()
-            .unwrap();
+        let signer = Signer::new("a", &PrivateKey::from_pem(pem).ok().unwrap()).ok().unwrap();
         let public = STANDARD.encode(signer.verifier_key().public_key());
         assert_eq!(public, "Gb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=");
     }
@@ -378,9 +331,7 @@ mod tests {
             let problem = text.parse::<VerifierKey>().unwrap_err().to_string();
             assert!(problem.ends_with(want), "{text}: {problem}");
         };
-        let signer = Signer::new("log.example/a", &PrivateKey::from_seed([7; 32]))
-            .ok()
-            .unwrap();
+        let signer = Signer::new("log.example/a", &PrivateKey::from_seed([7; 32])).ok().unwrap();
         let good = signer.verifier_key().to_string();
         assert_eq!(good.parse(), Ok(signer.verifier_key().clone()));
         check("", "expected `name+id+key`");
@@ -391,9 +342,8 @@ mod tests {
         check(&format!(" {good}"), "or a plus");
         check(&good.replace("log.example/a", ""), "or a plus");
         check(good.split_at(good.len() - 4).0, "the key is not 32 bytes");
-        let cosigner = Cosigner::new("log.example/a", &PrivateKey::from_seed([7; 32]))
-            .ok()
-            .unwrap();
+        let cosigner =
+            Cosigner::new("log.example/a", &PrivateKey::from_seed([7; 32])).ok().unwrap();
         let other_type = cosigner.verifier_key().to_string();
         check(&other_type, "the key is of another type");
         assert_ne!(cosigner.verifier_key().id(), signer.verifier_key().id());

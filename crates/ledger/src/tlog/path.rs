@@ -199,9 +199,7 @@ mod tests {
     use super::*;
 
     fn leaves(count: u64) -> Vec<Hash> {
-        (0..count)
-            .map(|n| leaf_hash(n.to_string().as_bytes()))
-            .collect()
+        (0..count).map(|n| leaf_hash(n.to_string().as_bytes())).collect()
     }
 
     /// Removing, adding, changing or swapping a hash of a path.
@@ -231,10 +229,7 @@ mod tests {
             for index in 0..size {
                 let leaf = &leaves[index as usize];
                 let path = tree.inclusion_path(index, size).unwrap();
-                assert!(
-                    verify_inclusion(index, size, leaf, &path, &root),
-                    "{index} of {size}"
-                );
+                assert!(verify_inclusion(index, size, leaf, &path, &root), "{index} of {size}");
                 let other = &leaves[index as usize + 1];
                 assert!(!verify_inclusion(index, size, other, &path, &root));
                 assert!(!verify_inclusion(index + 1, size, leaf, &path, &root));
@@ -262,10 +257,7 @@ mod tests {
                 };
                 assert!(check(&old_root, &new_root, &path), "{old} to {new}");
                 assert!(!check(&[9; 32], &new_root, &path), "{old} to {new}");
-                assert!(
-                    old == 0 || !check(&old_root, &[9; 32], &path),
-                    "{old} to {new}"
-                );
+                assert!(old == 0 || !check(&old_root, &[9; 32], &path), "{old} to {new}");
                 for mutant in mutants(&path) {
                     assert!(!check(&old_root, &new_root, &mutant), "{old} to {new}");
                 }

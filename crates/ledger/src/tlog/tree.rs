@@ -18,10 +18,7 @@ impl Tree {
         let mut row = leaves.to_vec();
         while !row.is_empty() {
             let (pairs, _) = row.as_chunks::<2>();
-            let above = pairs
-                .iter()
-                .map(|[left, right]| node_hash(left, right))
-                .collect();
+            let above = pairs.iter().map(|[left, right]| node_hash(left, right)).collect();
             levels.push(std::mem::replace(&mut row, above));
         }
         Self { levels }
