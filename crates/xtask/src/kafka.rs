@@ -5,7 +5,7 @@ use std::{
     fs::{self, File},
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -30,23 +30,28 @@ struct Place {
 /// Starts it, unless it runs, and prints its version and bootstrap address.
 pub(crate) fn up() -> Result<()> {
     let place = place()?;
-    if running(&place.id).is_none() {
-        obtain(&BUILD)?;
-        obtain(&[JAVA, MAVEN])?;
-        build_fixtures()?;
-        let log = File::create(&place.log)?;
-        let mut kafka = Command::new(built()?.join("fixtures"));
-        kafka.arg("kafka").arg(&place.data).process_group(0).stdin(Stdio::null());
-        let child = kafka.stdout(log.try_clone()?).stderr(log).spawn()?;
-        fs::write(&place.id, child.id().to_string())?;
-    }
+    let mut started = if running(&place.id).is_none() { Some(start(&place)?) } else { None };
     let text = wait("kafka is not up", UP_TIMEOUT, || {
         let text = fs::read_to_string(&place.log)?;
-        ensure!(running(&place.id).is_some(), "kafka ended:\n{text}");
+        let ended = started.as_mut().map_or(Ok(None), Child::try_wait)?;
+        ensure!(ended.is_none(), "kafka ended:\n{text}");
         Ok(text.contains("bootstrap ").then_some(text))
     })?;
     print!("{text}");
     Ok(())
+}
+
+/// In a process group of its own, so that Ctrl-C on this terminal does not reach it.
+fn start(place: &Place) -> Result<Child> {
+    obtain(&BUILD)?;
+    obtain(&[JAVA, MAVEN])?;
+    build_fixtures()?;
+    let log = File::create(&place.log)?;
+    let mut kafka = Command::new(built()?.join("fixtures"));
+    kafka.arg("kafka").arg(&place.data).process_group(0).stdin(Stdio::null());
+    let child = kafka.stdout(log.try_clone()?).stderr(log).spawn()?;
+    fs::write(&place.id, child.id().to_string())?;
+    Ok(child)
 }
 
 /// Stops it, if it runs.
@@ -77,7 +82,7 @@ fn running(file: &Path) -> Option<String> {
     (name.trim() == "fixtures" && !ended).then_some(id)
 }
 
-fn wait<T>(what: &str, limit: Duration, look: impl Fn() -> Result<Option<T>>) -> Result<T> {
+fn wait<T>(what: &str, limit: Duration, mut look: impl FnMut() -> Result<Option<T>>) -> Result<T> {
     let end = Instant::now() + limit;
     while Instant::now() < end {
         if let Some(found) = look()? {
