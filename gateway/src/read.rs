@@ -1,0 +1,134 @@
+//! Reading: from a connection's bytes to the [`Exchange`] that everything after derives from.
+//!
+//! [`HeadReader`] stands between TLS and hyper and puts what each head says on a [`HeadQueue`];
+//! the service that hyper calls takes it from there as [`Raw`]. What was refused takes the same
+//! way as what was read, so that order, answer and event are those of any request.
+//!
+//! Deliberately absent: routes, answers and events. A refusal says why, and its caller shapes it.
+
+mod body;
+mod queue;
+mod reader;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use signals::{Conn, Request, Unreadable};
+use tokio::time::Instant;
+
+pub use self::body::{Body, BodyError, BodyLimits, RATE_GRACE};
+pub use self::queue::{Head, HeadQueue, InFlight, Tally};
+pub use self::reader::{HeadReader, LINGER, LINGER_BYTES_MAX};
+use crate::protocol::h1;
+
+/// What a peer may use of one connection. Each has a test at its edge.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Of a head.
+    pub head: h1::Limits,
+    /// Time for a head, from its first byte.
+    pub head_timeout: Duration,
+    /// Time a connection may stay without a request, and time for the peer to take a piece of an
+    /// answer.
+    pub idle_timeout: Duration,
+    /// Requests on one connection; the last one's answer closes it.
+    pub requests: u32,
+    /// Of a body.
+    pub body: BodyLimits,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            head: h1::Limits::default(),
+            head_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(60),
+            requests: 10_000,
+            body: BodyLimits::default(),
+        }
+    }
+}
+
+/// One request as it came off the connection: read, or refused.
+#[derive(Debug)]
+pub struct Raw {
+    /// The canonical request, or why there is none.
+    pub head: Result<Request, Rejected>,
+    /// The body. A refused request has none.
+    pub body: Body,
+    /// The connection, as it was when the head was whole.
+    pub conn: Arc<Conn>,
+    /// When the head was whole.
+    pub started: Instant,
+    /// The name of the listener.
+    pub listener: Arc<str>,
+}
+
+/// A head that was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejected {
+    /// Why.
+    pub why: Unreadable,
+    /// What may be recorded of the request line; see [`Rejected::new`].
+    pub snippet: String,
+}
+
+/// One request and its body, read once. What is routed, decided, recorded and sent upstream all
+/// derive from it.
+#[derive(Debug)]
+pub struct Exchange {
+    /// The request.
+    pub request: Request,
+    /// Its body: what was inspected, then the rest.
+    pub body: Body,
+    /// The connection it came on.
+    pub conn: Arc<Conn>,
+}
+
+impl Exchange {
+    /// Reads the first `limit` bytes of the body into `request.inspected`; [`Exchange::body`]
+    /// still gives the whole body. A client that awaits `100 Continue` is sent it.
+    ///
+    /// # Errors
+    /// The body is malformed, too long, too slow or does not come by `deadline`.
+    pub async fn inspect(&mut self, limit: usize, deadline: Instant) -> Result<(), BodyError> {
+        let inspected = tokio::time::timeout_at(deadline, self.body.inspect(limit)).await;
+        let inspected = inspected.map_err(|_| self.body.fail(BodyError::Stalled))?;
+        self.request.inspected = inspected?;
+        Ok(())
+    }
+}
+
+/// Bytes of a [`Rejected::snippet`], before escapes.
+pub const SNIPPET_BYTES_MAX: usize = 256;
+
+impl Rejected {
+    /// Why `head` was refused. The snippet is its request line up to a query, with all but
+    /// visible ASCII escaped; nothing if it does not begin like a request line, for then it might
+    /// be part of a body or a field. User information in an absolute form is left out.
+    pub fn new(why: Unreadable, head: &[u8]) -> Self {
+        Self { why, snippet: snippet(head).unwrap_or_default().escape_ascii().to_string() }
+    }
+}
+
+fn snippet(head: &[u8]) -> Option<&[u8]> {
+    let line = head.split(|byte| matches!(byte, b'\r' | b'\n')).next()?;
+    let line = line.get(..SNIPPET_BYTES_MAX).unwrap_or(line);
+    let space = line.iter().position(|byte| *byte == b' ')?;
+    let (method, target) = line.split_at_checked(space)?;
+    let target = target.get(1..)?;
+    let form =
+        [&b"/"[..], b"http://", b"https://", b"*"].iter().any(|form| target.starts_with(form));
+    if !form || method.is_empty() || !method.iter().all(u8::is_ascii_uppercase) {
+        return None;
+    }
+    let secret = |at: &usize| {
+        let rest = line.get(*at..).unwrap_or_default();
+        matches!(rest, [b'?' | b'#' | b';', ..] | [b'%', b'3', b'f' | b'F' | b'b' | b'B', ..])
+    };
+    let end = (0..line.len()).find(secret).unwrap_or(line.len());
+    let line = line.get(..end)?;
+    if target.starts_with(b"http") && line.contains(&b'@') { Some(method) } else { Some(line) }
+}
