@@ -1,0 +1,373 @@
+//! What operators can count: the process's counters, and the text that Prometheus reads
+//! (exposition format 0.0.4).
+//!
+//! Labels come from closed lists and from the configuration, never from a client. Who asked for
+//! what is in the ledger, not here.
+
+use std::fmt::{self, Write as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use ledger::Status;
+use tokio::time::Instant;
+use verdict::Class;
+
+use crate::forward::{Failure, Upstream};
+use crate::read::Tally;
+
+const PERMITTED: &str = "permitted";
+const TURNED_AWAY: &str = "turned_away";
+const UNRECORDED: &str = "unrecorded";
+
+/// What becomes of a request: policy says yes, or no of one class; or it was not asked; or the
+/// decision could not be recorded.
+const RULINGS: [&str; 9] = [
+    PERMITTED,
+    "unavailable",
+    "blocked",
+    "unauthenticated",
+    "throttled",
+    "step_up",
+    "forbidden",
+    TURNED_AWAY,
+    UNRECORDED,
+];
+
+/// Counters by the word of one label.
+#[derive(Debug)]
+struct Family<const N: usize> {
+    words: [&'static str; N],
+    counts: [AtomicU64; N],
+}
+
+impl<const N: usize> Family<N> {
+    fn new(words: [&'static str; N]) -> Self {
+        Self { words, counts: [const { AtomicU64::new(0) }; N] }
+    }
+
+    fn count(&self, word: &str) {
+        let mut counters = self.words.iter().zip(&self.counts);
+        if let Some((_, count)) = counters.find(|(known, _)| **known == word) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn samples(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.words.into_iter().zip(self.counts.iter().map(|count| count.load(Ordering::Relaxed)))
+    }
+}
+
+/// The process's counters. Workers share them.
+#[derive(Debug)]
+pub struct Metrics {
+    requests: Family<{ RULINGS.len() }>,
+    failures: Family<{ Failure::ALL.len() }>,
+    reloads: Family<2>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self {
+            requests: Family::new(RULINGS),
+            failures: Family::new(Failure::ALL.map(Failure::code)),
+            reloads: Family::new(["ok", "failed"]),
+        }
+    }
+}
+
+impl Metrics {
+    /// Policy was asked, and said yes, or no of this class.
+    pub fn decided(&self, refusal: Option<Class>) {
+        self.requests.count(refusal.map_or(PERMITTED, Class::as_str));
+    }
+
+    /// Policy was not asked: the request was unreadable, or no route has it.
+    pub fn turned_away(&self) {
+        self.requests.count(TURNED_AWAY);
+    }
+
+    /// A decision could not be recorded: the request got a 503, and nothing was done.
+    pub fn unrecorded(&self) {
+        self.requests.count(UNRECORDED);
+    }
+
+    /// A permitted request was not answered by its upstream.
+    pub fn upstream_failed(&self, failure: Failure) {
+        self.failures.count(failure.code());
+    }
+
+    /// A changed configuration was taken over, or was not.
+    pub fn reloaded(&self, taken: bool) {
+        self.reloads.count(if taken { "ok" } else { "failed" });
+    }
+
+    /// The text for Prometheus.
+    pub fn text(&self, now: &Readings<'_>) -> String {
+        let mut text = String::with_capacity(8 * 1024);
+        // writing to a string does not fail
+        let _ = self.counters(&mut text);
+        let _ = now.write(&mut text);
+        text
+    }
+
+    fn counters(&self, to: &mut String) -> fmt::Result {
+        head(to, "requests_total", "counter", "Requests by what became of them.")?;
+        for (word, count) in self.requests.samples() {
+            writeln!(to, "portcullis_requests_total{{ruling=\"{word}\"}} {count}")?;
+        }
+        head(
+            to,
+            "upstream_failures_total",
+            "counter",
+            "Permitted requests without an answer of the upstream's.",
+        )?;
+        for (word, count) in self.failures.samples() {
+            writeln!(to, "portcullis_upstream_failures_total{{failure=\"{word}\"}} {count}")?;
+        }
+        head(to, "reloads_total", "counter", "Changed configurations, taken over or not.")?;
+        for (word, count) in self.reloads.samples() {
+            writeln!(to, "portcullis_reloads_total{{result=\"{word}\"}} {count}")?;
+        }
+        Ok(())
+    }
+}
+
+/// What is read elsewhere when somebody asks.
+#[derive(Debug, Clone, Copy)]
+pub struct Readings<'a> {
+    /// The ledger.
+    pub ledger: &'a Status,
+    /// Connections and heads.
+    pub tally: &'a Tally,
+    /// The upstreams of the configuration that is in force.
+    pub upstreams: &'a [Arc<Upstream>],
+}
+
+impl Readings<'_> {
+    fn write(&self, to: &mut String) -> fmt::Result {
+        self.front(to)?;
+        self.ledger(to)?;
+        self.upstreams(to)
+    }
+
+    fn front(&self, to: &mut String) -> fmt::Result {
+        let Tally { connections, connections_refused, handshakes_failed, heads_begun, heads_taken } =
+            self.tally;
+        for (name, help, count) in [
+            ("connections_total", "Connections accepted.", connections),
+            (
+                "connections_refused_total",
+                "Connections closed at once, for a limit.",
+                connections_refused,
+            ),
+            ("handshakes_failed_total", "TLS handshakes that failed.", handshakes_failed),
+            ("heads_begun_total", "Heads of which a byte was read.", heads_begun),
+            ("heads_taken_total", "Heads that were whole or refused.", heads_taken),
+        ] {
+            head(to, name, "counter", help)?;
+            writeln!(to, "portcullis_{name} {}", count.load(Ordering::Relaxed))?;
+        }
+        Ok(())
+    }
+
+    fn ledger(&self, to: &mut String) -> fmt::Result {
+        let ledger = self.ledger;
+        for (name, help, value) in [
+            ("ledger_leaves", "Leaves of the live log.", ledger.size),
+            ("ledger_leaves_synced", "Leaves of the live log that are durable.", ledger.synced),
+            ("ledger_leaves_shipped", "Leaves of the live log that are shipped.", ledger.shipped),
+            (
+                "ledger_epochs_unshipped",
+                "Earlier logs that are not wholly shipped.",
+                ledger.unshipped_epochs,
+            ),
+            (
+                "ledger_decisions_open",
+                "Decisions without a durable completion.",
+                ledger.open_decisions,
+            ),
+            (
+                "ledger_requests_unrecorded",
+                "Requests of which at most a loss record tells.",
+                ledger.unrecorded,
+            ),
+            ("ledger_spool_bytes", "Bytes of the spool in use.", ledger.spool_used_bytes),
+            ("ledger_spool_bytes_max", "Bytes the spool may use.", ledger.spool_max_bytes),
+            (
+                "ledger_spool_above_watermark",
+                "1 if the spool is filled to 70 % or more.",
+                ledger.above_watermark.into(),
+            ),
+            (
+                "ledger_healthy",
+                "1 if the ledger records.",
+                (ledger.health == ledger::Health::Ok).into(),
+            ),
+        ] {
+            gauge(to, name, help, value)?;
+        }
+        Ok(())
+    }
+
+    fn upstreams(&self, to: &mut String) -> fmt::Result {
+        let now = Instant::now();
+        let endpoints = self.upstreams.iter().flat_map(|upstream| {
+            upstream.endpoints().iter().map(|endpoint| (Escaped(&upstream.name), endpoint))
+        });
+        head(
+            to,
+            "upstream_endpoint_healthy",
+            "gauge",
+            "0 while an endpoint is left out after failed connects.",
+        )?;
+        for (upstream, endpoint) in endpoints.clone() {
+            let (name, healthy) = (Escaped(endpoint.name()), u8::from(endpoint.is_in(now)));
+            writeln!(
+                to,
+                "portcullis_upstream_endpoint_healthy{{upstream=\"{upstream}\",endpoint=\"{name}\"}} {healthy}"
+            )?;
+        }
+        head(to, "upstream_endpoint_requests", "gauge", "Requests that are with an endpoint.")?;
+        for (upstream, endpoint) in endpoints {
+            let (name, load) = (Escaped(endpoint.name()), endpoint.load());
+            writeln!(
+                to,
+                "portcullis_upstream_endpoint_requests{{upstream=\"{upstream}\",endpoint=\"{name}\"}} {load}"
+            )?;
+        }
+        Ok(())
+    }
+}
+
+fn gauge(to: &mut String, name: &str, help: &str, value: u64) -> fmt::Result {
+    head(to, name, "gauge", help)?;
+    writeln!(to, "portcullis_{name} {value}")
+}
+
+fn head(to: &mut String, name: &str, kind: &str, help: &str) -> fmt::Result {
+    writeln!(to, "# HELP portcullis_{name} {help}\n# TYPE portcullis_{name} {kind}")
+}
+
+/// A label's value.
+#[derive(Clone, Copy)]
+struct Escaped<'a>(&'a str);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for character in self.0.chars() {
+            match character {
+                '\\' => f.write_str("\\\\")?,
+                '"' => f.write_str("\\\"")?,
+                '\n' => f.write_str("\\n")?,
+                _ => f.write_char(character)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::forward::Limits;
+
+    fn status() -> Status {
+        Status {
+            origin: "audit.example.com/a/b/1".to_owned(),
+            size: 10,
+            synced: 9,
+            shipped: 8,
+            unshipped_epochs: 7,
+            open_decisions: 6,
+            unrecorded: 5,
+            spool_used_bytes: 4,
+            spool_max_bytes: 100,
+            above_watermark: true,
+            health: ledger::Health::Full,
+        }
+    }
+
+    /// Every sample of the text, and each has had its HELP and TYPE.
+    fn samples(metrics: &Metrics, upstreams: &[Arc<Upstream>]) -> BTreeMap<String, u64> {
+        let tally = Tally::default();
+        Tally::count(&tally.connections);
+        let text = metrics.text(&Readings { ledger: &status(), tally: &tally, upstreams });
+        let mut kinds = Vec::new();
+        let mut samples = BTreeMap::new();
+        for line in text.lines() {
+            if let Some(kind) = line.strip_prefix("# TYPE ") {
+                kinds.push(kind.split(' ').next().expect("a name"));
+            } else if !line.starts_with("# HELP ") {
+                let (series, value) = line.rsplit_once(' ').expect("a sample");
+                let name = series.split('{').next().expect("a name");
+                assert_eq!(kinds.last(), Some(&name), "{line}");
+                let value = value.parse().expect("a number");
+                assert_eq!(samples.insert(series.to_owned(), value), None, "{line}");
+            }
+        }
+        samples
+    }
+
+    #[test]
+    fn every_ruling_is_counted() {
+        let metrics = Metrics::default();
+        metrics.decided(None);
+        metrics.turned_away();
+        metrics.unrecorded();
+        for class in Class::ALL {
+            metrics.decided(Some(class));
+        }
+        let samples = samples(&metrics, &[]);
+        for word in RULINGS {
+            let series = format!("portcullis_requests_total{{ruling=\"{word}\"}}");
+            assert_eq!(samples.get(&series), Some(&1), "{series}");
+        }
+    }
+
+    #[test]
+    fn every_failure_is_counted() {
+        let metrics = Metrics::default();
+        for failure in Failure::ALL {
+            metrics.upstream_failed(failure);
+        }
+        let samples = samples(&metrics, &[]);
+        for failure in Failure::ALL {
+            let series =
+                format!("portcullis_upstream_failures_total{{failure=\"{}\"}}", failure.code());
+            assert_eq!(samples.get(&series), Some(&1), "{series}");
+        }
+    }
+
+    #[test]
+    fn readings() {
+        let metrics = Metrics::default();
+        metrics.reloaded(true);
+        metrics.reloaded(false);
+        metrics.reloaded(false);
+        let upstream = Upstream::new("a\"b\\\n", &["http://127.0.0.1:1"], Limits::default());
+        let samples = samples(&metrics, &[Arc::new(upstream.expect("a good url"))]);
+        let labels = "{upstream=\"a\\\"b\\\\\\n\",endpoint=\"127.0.0.1:1\"}";
+        for (series, want) in [
+            ("portcullis_reloads_total{result=\"ok\"}", 1),
+            ("portcullis_reloads_total{result=\"failed\"}", 2),
+            ("portcullis_connections_total", 1),
+            ("portcullis_handshakes_failed_total", 0),
+            ("portcullis_ledger_leaves", 10),
+            ("portcullis_ledger_leaves_synced", 9),
+            ("portcullis_ledger_leaves_shipped", 8),
+            ("portcullis_ledger_epochs_unshipped", 7),
+            ("portcullis_ledger_decisions_open", 6),
+            ("portcullis_ledger_requests_unrecorded", 5),
+            ("portcullis_ledger_spool_bytes", 4),
+            ("portcullis_ledger_spool_bytes_max", 100),
+            ("portcullis_ledger_spool_above_watermark", 1),
+            ("portcullis_ledger_healthy", 0),
+            (&format!("portcullis_upstream_endpoint_healthy{labels}"), 1),
+            (&format!("portcullis_upstream_endpoint_requests{labels}"), 0),
+        ] {
+            assert_eq!(samples.get(series), Some(&want), "{series}");
+        }
+    }
+}
