@@ -14,7 +14,8 @@ pub struct Header {
 }
 
 /// The fields of one head, checked: what must be there once is not there twice, and no name is a
-/// trusted one spelt with underscores.
+/// trusted one spelt with underscores. Fields of one name stand together, where its first one
+/// stood: between names the order means nothing (RFC 9110 §5.3), and everybody keeps it so.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Headers(Vec<Header>);
 
@@ -27,7 +28,7 @@ impl Headers {
                 return Err(Unreadable::UnderscoreHeader);
             }
         }
-        let headers = Self(fields);
+        let headers = Self(grouped(fields));
         for (name, refusal) in [
             (header::HOST, Unreadable::DuplicateHost),
             (header::CONTENT_LENGTH, Unreadable::DuplicateContentLength),
@@ -82,6 +83,17 @@ impl Headers {
 pub fn is_end_to_end(name: &str) -> bool {
     let hyphens = name.replace('_', "-");
     !is_of_the_hop(&hyphens) && !is_ours(&hyphens)
+}
+
+fn grouped(fields: Vec<Header>) -> Vec<Header> {
+    let mut grouped: Vec<Header> = Vec::with_capacity(fields.len());
+    for field in fields {
+        match grouped.iter().rposition(|known| known.name == field.name) {
+            Some(last) => grouped.insert(last + 1, field),
+            None => grouped.push(field),
+        }
+    }
+    grouped
 }
 
 /// A field of this hop or of this message's framing: never forwarded as the client sent it.
