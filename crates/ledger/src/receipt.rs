@@ -1,0 +1,145 @@
+//! Proof that a decision is recorded, and the duty to say how it ended.
+//!
+//! A [`Receipt`] is made by [`Ledger::open`](crate::Ledger::open) alone, so a function that
+//! takes one cannot be called for what is not recorded. It is neither `Clone` nor serializable.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use crate::event::{Completion, DecisionRef};
+use crate::ledger::{Handle, Unavailable};
+use crate::writer::Job;
+
+/// A value whose decision is recorded. Dropped, its completion says `abandoned`.
+#[derive(Debug)]
+#[must_use = "a receipt that is dropped records the request as abandoned"]
+pub struct Receipt<T> {
+    value: T,
+    open: Open,
+}
+
+impl<T> Receipt<T> {
+    pub(crate) fn new(value: T, open: Open) -> Self {
+        Self { value, open }
+    }
+
+    /// The decision's index in the log, from 0.
+    pub fn index(&self) -> u64 {
+        self.open.index
+    }
+
+    /// The decision's id.
+    pub fn uid(&self) -> Uuid {
+        self.open.uid()
+    }
+
+    /// The value.
+    pub fn get(&self) -> &T {
+        &self.value
+    }
+
+    /// The value, and the open decision apart.
+    pub fn split(self) -> (T, Open) {
+        (self.value, self.open)
+    }
+
+    /// The receipt of what `change` makes of the value.
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Receipt<U> {
+        Receipt { value: change(self.value), open: self.open }
+    }
+}
+
+impl<A, B> Receipt<Result<A, B>> {
+    /// The receipt of the one or of the other.
+    ///
+    /// # Errors
+    /// The value's own: it is as recorded as the rest.
+    pub fn transpose(self) -> Result<Receipt<A>, Receipt<B>> {
+        match self.value {
+            Ok(value) => Ok(Receipt { value, open: self.open }),
+            Err(value) => Err(Receipt { value, open: self.open }),
+        }
+    }
+}
+
+/// A recorded decision that has not ended. Dropped, its completion says `abandoned`; room for
+/// that was reserved with the decision.
+#[derive(Debug)]
+#[must_use = "an open decision that is dropped is recorded as abandoned"]
+pub struct Open {
+    ledger: Arc<Handle>,
+    reference: Arc<DecisionRef>,
+    index: u64,
+    durable: Durable,
+    closed: bool,
+}
+
+/// Whether the decision is as durable as its route asks.
+#[derive(Debug)]
+pub(crate) enum Durable {
+    /// It is, or the route does not ask.
+    Yes,
+    /// This resolves when it is.
+    Soon(oneshot::Receiver<()>),
+    /// It could not be made so.
+    Never,
+}
+
+impl Open {
+    pub(crate) fn new(
+        ledger: Arc<Handle>,
+        reference: Arc<DecisionRef>,
+        index: u64,
+        durable: Durable,
+    ) -> Self {
+        Self { ledger, reference, index, durable, closed: false }
+    }
+
+    /// The decision's index in the log, from 0.
+    pub fn index(&self) -> u64 {
+        self.index
+    }
+
+    /// The decision's id.
+    pub fn uid(&self) -> Uuid {
+        self.reference.uid()
+    }
+
+    /// Waits until the decision is as durable as its route asks: `strict` was before there was
+    /// a receipt, `gated` is now, `buffered` never waits.
+    ///
+    /// # Errors
+    /// [`Unavailable::Failed`] if it could not be made durable.
+    pub async fn synced(&mut self) -> Result<(), Unavailable> {
+        if let Durable::Soon(synced) = &mut self.durable {
+            self.durable = if synced.await.is_ok() { Durable::Yes } else { Durable::Never };
+        }
+        match self.durable {
+            Durable::Yes => Ok(()),
+            Durable::Soon(_) | Durable::Never => Err(Unavailable::Failed),
+        }
+    }
+
+    /// Says how it ended. This never waits: room was reserved with the decision.
+    pub fn close(mut self, completion: Completion) {
+        self.closed = true;
+        let uid = self.ledger.fresh_uid();
+        match completion.record(uid, &self.reference, self.ledger.producer()) {
+            Ok(record) => self.ledger.send(Job::Close { decision: self.uid(), record }),
+            Err(error) => {
+                tracing::error!(decision = %self.uid(), %error, "a completion could not be made");
+                self.ledger.send(Job::Abandon { decision: self.uid() });
+            }
+        }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        if !self.closed {
+            self.ledger.send(Job::Abandon { decision: self.uid() });
+        }
+    }
+}
