@@ -20,7 +20,7 @@ use ledger::event::{
 };
 use ledger::keys::{Issuer, OriginPrefix, Root, Validity};
 use ledger::note::{PrivateKey, Signer};
-use ledger::{Codec, Durability, Ledger, Options, SpoolOptions};
+use ledger::{Compress, Durability, Ledger, Options, SpoolOptions};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
@@ -129,16 +129,16 @@ fn record(criterion: &mut Criterion) {
         .throughput(Throughput::Elements(2))
         .sample_size(10)
         .measurement_time(Duration::from_secs(3));
-    for codec in [Codec::Raw, Codec::Zstd] {
+    for compress in [Compress::Never, Compress::Always] {
         for in_flight in [1_u64, 16, 256] {
             let dir = tempfile::tempdir().expect("a directory");
             let mut spool = SpoolOptions::new(dir.path(), 16 << 30);
             spool.volatile = true;
-            spool.codec = codec;
+            spool.compress = compress;
             let ledger =
                 Ledger::start(Options::new(producer(), issuer(), spool, now)).expect("a ledger");
             let (mut spent, mut pairs) = (Duration::ZERO, 0);
-            group.bench_function(format!("{codec:?}/{in_flight}"), |bencher| {
+            group.bench_function(format!("{compress:?}/{in_flight}"), |bencher| {
                 bencher.iter_custom(|rounds| {
                     let begun = (Instant::now(), cpu());
                     let per_task = rounds.div_ceil(in_flight);
@@ -158,7 +158,7 @@ fn record(criterion: &mut Criterion) {
                 });
             });
             let per_event = spent.as_secs_f64() * 1e6 / (pairs * 2) as f64;
-            println!("record {codec:?}/{in_flight}: cpu_us_per_event={per_event:.2}");
+            println!("record compress={compress:?}/{in_flight}: cpu_us_per_event={per_event:.2}");
             runtime.block_on(ledger.close()).expect("an end");
         }
     }

@@ -418,16 +418,16 @@ impl Cursor {
     /// be deleted, into the spool's state. Earlier processes' decisions are settled already.
     fn carry_open(&self, until: Mark) -> Result<(), CursorError> {
         let (Some(shared), End::Live(_)) = (&self.shared, &self.end) else { return Ok(()) };
-        let open: HashSet<_> = shared.open.before(self.epoch, until.index).into_iter().collect();
-        let mut kept = self.spool.state().open;
-        kept.retain(|carried| carried.uid.parse().is_ok_and(|uid| open.contains(&uid)));
-        let known: HashSet<_> =
-            kept.iter().filter_map(|carried| carried.uid.parse().ok()).collect();
-        let wanted: HashSet<_> = open.difference(&known).copied().collect();
-        if !wanted.is_empty() {
-            kept.extend(self.values(until, &wanted)?);
+        let mut wanted: HashSet<_> =
+            shared.open.before(self.epoch, until.index).into_iter().collect();
+        for carried in self.spool.state().open {
+            carried.id().map(|uid| wanted.remove(&uid));
         }
-        let changed = self.spool.change_state(|state| state.open = kept);
+        let values = if wanted.is_empty() { Vec::new() } else { self.values(until, &wanted)? };
+        let changed = self.spool.change_state(|state| {
+            state.open.retain(|carried| carried.id().is_some_and(|uid| shared.open.contains(&uid)));
+            state.open.extend(values);
+        });
         changed.map_err(|source| self.note(source))
     }
 

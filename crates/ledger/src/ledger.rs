@@ -410,19 +410,17 @@ impl Ledger {
     }
 
     /// Records an event that has no completion: a reload, an authentication, a finding.
-    /// Returns its index once it is durable.
+    /// Returns its index once it is durable; the deadline is for its being taken.
     ///
     /// # Errors
-    /// [`Unavailable`]: it is not recorded.
+    /// [`Unavailable`]: it is not recorded, or the log has failed.
     pub async fn note(&self, record: Record) -> Result<u64, Unavailable> {
-        let noted = async {
-            let room = event_room(record.value.len());
-            self.admit(&record, room).await?;
-            let (durable, index) = oneshot::channel();
-            self.handle.send(Job::Note { record, room, durable });
-            index.await.map_err(|_| self.shared().why_stopped())
-        };
-        tokio::time::timeout(self.handle.deadline, noted).await.unwrap_or(Err(Unavailable::Late))
+        let room = event_room(record.value.len());
+        let admitted = tokio::time::timeout(self.handle.deadline, self.admit(&record, room));
+        admitted.await.unwrap_or(Err(Unavailable::Late))?;
+        let (durable, index) = oneshot::channel();
+        self.handle.send(Job::Note { record, room, durable });
+        index.await.map_err(|_| self.shared().why_stopped())
     }
 
     /// Records refusals that were folded together, and counts what they stand for.

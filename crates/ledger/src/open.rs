@@ -46,6 +46,11 @@ impl OpenDecisions {
         self.lock().get(uid).map(|open| Arc::clone(&open.reference))
     }
 
+    /// Whether `uid` is open.
+    pub(crate) fn contains(&self, uid: &Uuid) -> bool {
+        self.lock().contains_key(uid)
+    }
+
     /// How many are open.
     pub(crate) fn count(&self) -> u64 {
         self.lock().len() as u64

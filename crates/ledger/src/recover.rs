@@ -86,11 +86,9 @@ pub(crate) fn recover(spool: &Spool) -> Result<Recovered, StartError> {
 
 /// The open decisions whose segments are gone.
 fn carried(spool: &Spool, state: &State) -> Result<Opens, WalError> {
-    let read = |carried: &crate::wal::spool::Carried| {
-        let uid = Uuid::try_parse(&carried.uid).ok()?;
-        Some((uid, carried.value.clone().into_bytes()))
-    };
-    let opens = state.open.iter().map(read).collect::<Option<_>>();
+    let opens =
+        state.open.iter().map(|carried| Some((carried.id()?, carried.value.clone().into_bytes())));
+    let opens = opens.collect::<Option<_>>();
     opens.ok_or_else(|| WalError::Corrupt {
         path: spool.dir().join("state"),
         offset: 0,

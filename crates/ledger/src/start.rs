@@ -74,7 +74,7 @@ impl Ledger {
 
         let (jobs, queue) = mpsc::channel();
         let (trail, cursors) = async_mpsc::unbounded_channel();
-        let fixed = Fixed { binary, digests, codec: settings.codec, heartbeat, epoch_max };
+        let fixed = Fixed { binary, digests, compress: settings.compress, heartbeat, epoch_max };
         let id = epoch.id;
         let begin = Begin { epoch, segment, progress };
         let mut writer = Writer::new(

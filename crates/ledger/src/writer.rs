@@ -29,6 +29,7 @@ use crate::wal::frame::{Builder, Codec};
 use crate::wal::prepare::Prepared;
 use crate::wal::segment::{SEGMENT_HEADER_BYTES, Segment};
 use crate::wal::space::{COMPLETION_ROOM, OWN_ROOM, body_bytes_max};
+use crate::wal::spool::Compress;
 
 /// How long a group that nobody waits for may stay unsynced when nothing follows it.
 const UNSYNCED_MAX: Duration = Duration::from_millis(20);
@@ -121,7 +122,7 @@ pub(crate) struct Writer {
 pub(crate) struct Fixed {
     pub(crate) binary: String,
     pub(crate) digests: Digests,
-    pub(crate) codec: Codec,
+    pub(crate) compress: Compress,
     pub(crate) heartbeat: Duration,
     pub(crate) epoch_max: Duration,
 }
@@ -320,7 +321,7 @@ impl Writer {
         let size = self.epoch.tree.size();
         let first = size - self.builder.events() as u64;
         let checkpoint = self.epoch.signer.sign_checkpoint(size, &self.epoch.tree.root());
-        let frame = self.builder.seal(self.options.codec, first, self.synced, &checkpoint);
+        let frame = self.builder.seal(self.codec(), first, self.synced, &checkpoint);
         let effects = std::mem::take(&mut self.effects);
         self.shared.space.give_back(effects.room - frame.len() as i64);
         self.append(frame)?;
@@ -440,6 +441,14 @@ impl Writer {
         self.shared.space.segment_sealed(self.segment.offset - SEGMENT_HEADER_BYTES as u64);
         self.segment = next;
         Ok(())
+    }
+
+    fn codec(&self) -> Codec {
+        match self.options.compress {
+            Compress::Never => Codec::Raw,
+            Compress::Behind if !self.shared.space.is_behind() => Codec::Raw,
+            Compress::Behind | Compress::Always => Codec::Zstd,
+        }
     }
 
     fn now(&self) -> i64 {

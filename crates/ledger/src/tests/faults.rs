@@ -1,8 +1,12 @@
 //! What a failing disk does to the log: nothing is lost, or everything is refused.
 
-use super::{assert_verified, decision, decision_of, once, options, read_all, start_on};
+use std::time::Duration;
+
+use super::{
+    assert_verified, decision, decision_of, epoch_dirs, once, options, read_all, start_on,
+};
 use crate::event::{Completion, Durability, Kind, Outcome};
-use crate::ledger::{Health, Ledger, Unavailable};
+use crate::ledger::{Health, Ledger, Options, Unavailable};
 use crate::receipt::Receipt;
 use crate::wal::disk::Disk;
 use crate::wal::disk::faults::Faults;
@@ -86,6 +90,19 @@ async fn a_synced_that_failed_goes_on_failing() {
     disk.faults.release();
     assert_eq!(open.synced().await, Err(Unavailable::Failed));
     assert_eq!(open.synced().await, Err(Unavailable::Failed));
+}
+
+#[tokio::test]
+async fn a_log_whose_files_are_gone_refuses_everything() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { heartbeat: Duration::from_millis(5), ..options(dir.path(), 64) };
+    let ledger = Ledger::start(options).unwrap();
+    drop(record(&ledger, Durability::Strict).await.unwrap());
+    std::fs::rename(&epoch_dirs(dir.path())[0], dir.path().join("elsewhere")).unwrap();
+    while record(&ledger, Durability::Strict).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    assert!(matches!(ledger.status().health, Health::Failed(_)));
 }
 
 #[tokio::test]

@@ -1,10 +1,13 @@
 //! A full spool refuses, and still has room for every word that was promised.
 
-use super::{assert_verified, decision, decision_of, json, options, read_all, spool};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{assert_verified, decision, decision_of, epoch_dirs, json, options, read_all, spool};
 use crate::cursor::Trail;
 use crate::event::{Completion, Durability, Kind, Outcome, Upstream};
-use crate::ledger::{Health, Ledger, StartError, Unavailable};
-use crate::wal::frame::Codec;
+use crate::ledger::{Health, Ledger, Options, StartError, Unavailable};
+use crate::wal::spool::Compress;
 
 /// The longest completion there can be.
 fn long_completion() -> Completion {
@@ -20,7 +23,7 @@ fn long_completion() -> Completion {
 async fn a_full_spool_refuses_and_keeps_every_promise() {
     let dir = tempfile::tempdir().unwrap();
     let mut options = options(dir.path(), 8);
-    options.spool.codec = Codec::Raw;
+    options.spool.compress = Compress::Never;
     let ledger = Ledger::start(options).unwrap();
     let mut open = Vec::new();
     let mut refused = 0_u64;
@@ -110,4 +113,61 @@ async fn a_shipped_segment_makes_room() {
     assert_eq!(ledger.status().unrecorded, 0);
     ledger.close().await.unwrap();
     assert_eq!(ledger.status().shipped, read);
+}
+
+#[tokio::test]
+async fn the_watermark_is_recorded_when_it_is_passed_and_left() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { heartbeat: Duration::from_millis(5), ..options(dir.path(), 8) };
+    let ledger = Ledger::start(options).unwrap();
+    let mut cursor = ledger.trail().unwrap().next().await.unwrap();
+    let mut held = Vec::new();
+    while let Ok(receipt) = ledger.open(decision_of("x", 50_000), Durability::Strict, ()).await {
+        held.push(receipt);
+    }
+    let (mut seen, mut next) = (Vec::new(), 0);
+    while seen.len() < 2 {
+        assert!(cursor.more().await);
+        while let Some(batch) = cursor.read().unwrap() {
+            next += batch.entries.len() as u64;
+            let events = batch.entries.iter().map(json);
+            let marks = events.filter(|json| json["metadata"]["event_code"] == "watermark");
+            seen.extend(marks.map(|json| json["unmapped"]["above"].clone()));
+        }
+        // Once it was passed, everything ends and is shipped.
+        if !seen.is_empty() {
+            held.clear();
+            cursor.confirm(next).unwrap();
+            cursor.save().unwrap();
+        }
+    }
+    assert_eq!(seen, [true, false]);
+}
+
+#[tokio::test]
+async fn groups_are_compressed_while_the_spool_is_behind() {
+    let check = async |compress: Compress, want: (bool, bool)| {
+        let dir = tempfile::tempdir().unwrap();
+        let mut options = options(dir.path(), 64);
+        options.spool.compress = compress;
+        let ledger = Ledger::start(options).unwrap();
+        // More than a tenth of the spool, in segments of half a megabyte.
+        for _ in 0..100 {
+            drop(ledger.open(decision_of("x", 50_000), Durability::Strict, ()).await.unwrap());
+        }
+        ledger.close().await.unwrap();
+        let files = std::fs::read_dir(&epoch_dirs(dir.path())[0]).unwrap();
+        let mut segments: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+        segments.retain(|path| path.extension().is_some_and(|extension| extension == "wal"));
+        segments.sort();
+        let plain = |path: &PathBuf| {
+            let bytes = std::fs::read(path).unwrap();
+            bytes.windows(12).any(|window| window == b"203.0.113.24")
+        };
+        let found = (plain(segments.first().unwrap()), plain(segments.last().unwrap()));
+        assert_eq!(found, want, "{compress:?}");
+    };
+    check(Compress::Never, (true, true)).await;
+    check(Compress::Behind, (true, false)).await;
+    check(Compress::Always, (false, false)).await;
 }

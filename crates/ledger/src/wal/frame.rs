@@ -31,12 +31,11 @@ const MAGIC: [u8; 4] = *b"PCG1";
 const VERSION: u8 = 1;
 
 /// How a group's body is stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Codec {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Codec {
     /// As it is.
     Raw,
     /// zstd, level 1, where it makes the group smaller.
-    #[default]
     Zstd,
 }
 

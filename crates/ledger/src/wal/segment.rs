@@ -5,7 +5,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::EpochId;
@@ -84,6 +84,17 @@ impl Segment {
     /// Makes everything appended durable.
     pub(crate) fn sync(&self, disk: &Disk) -> io::Result<()> {
         disk.sync(&self.file)
+    }
+
+    /// Whether the file still has its name in `dir`: what is written to a file that was deleted
+    /// or moved away is not a record.
+    pub(crate) fn is_in(&self, dir: &Path) -> io::Result<bool> {
+        let own = self.file.metadata()?;
+        match fs::metadata(path(dir, self.number)) {
+            Ok(named) => Ok((named.dev(), named.ino()) == (own.dev(), own.ino())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// The median of five syncs of one page, in microseconds.

@@ -94,6 +94,11 @@ impl Space {
         self.used() >= self.max / 10 * WATERMARK_TENTHS
     }
 
+    /// The spool is filled to a tenth or more: whatever it is shipped to does not keep up.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.used() >= self.max / 10
+    }
+
     /// The last attempt to make a segment found no space.
     pub(crate) fn is_starved(&self) -> bool {
         self.starved.load(Ordering::Acquire)
@@ -264,6 +269,15 @@ mod tests {
         space.segment_sealed(held);
         assert!(space.reserve(1000));
         assert!(!space.reserve(1));
+    }
+
+    #[test]
+    fn a_tenth_of_the_spool_is_behind() {
+        let check = |used: u64, want: bool| {
+            assert_eq!(Space::new(1000, 100, used).is_behind(), want, "{used}");
+        };
+        check(99, false);
+        check(100, true);
     }
 
     #[test]

@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
-use super::frame::Codec;
 use super::segment::{SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN, sync_dir};
 use super::space::OWN_ROOM;
 use super::{EpochId, WalError, small};
@@ -36,8 +36,22 @@ pub struct SpoolOptions {
     /// The operator accepts a filesystem that does not survive a restart of the machine or
     /// container.
     pub volatile: bool,
-    /// How groups are stored.
-    pub codec: Codec,
+    /// When groups are compressed.
+    pub compress: Compress,
+}
+
+/// When groups are compressed (zstd, level 1). It takes 5 to 10 µs an event, and makes groups
+/// of more than a few events about ten times smaller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Compress {
+    /// Never.
+    Never,
+    /// While the spool is filled to a tenth or more: when what it is shipped to is behind or
+    /// away, and room counts more than time.
+    #[default]
+    Behind,
+    /// Always.
+    Always,
 }
 
 impl SpoolOptions {
@@ -48,7 +62,7 @@ impl SpoolOptions {
             segment_bytes: 16 * 1024 * 1024,
             bytes_max,
             volatile: false,
-            codec: Codec::default(),
+            compress: Compress::default(),
         }
     }
 
@@ -96,6 +110,13 @@ pub(crate) struct Carried {
     pub(crate) uid: String,
     /// The decision's value, to make its completion with.
     pub(crate) value: String,
+}
+
+impl Carried {
+    /// The decision's id, if it is one.
+    pub(crate) fn id(&self) -> Option<Uuid> {
+        Uuid::try_parse(&self.uid).ok()
+    }
 }
 
 /// A spool that this process holds.

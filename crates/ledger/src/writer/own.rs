@@ -47,6 +47,10 @@ impl Writer {
     /// What is done every so often: heartbeat, watermark, losses, turning the epoch.
     pub(super) fn tick(&mut self) -> io::Result<()> {
         self.beat_at = Instant::now() + self.options.heartbeat;
+        if !self.segment.is_in(&self.epoch.dir)? {
+            let dir = self.epoch.dir.display();
+            return Err(io::Error::other(format!("the log's file is gone from `{dir}`")));
+        }
         let missing = OWN_ROOM - self.own_room;
         if missing > 0 && self.shared.space.reserve(missing) {
             self.own_room = OWN_ROOM;
