@@ -18,6 +18,7 @@ mod secret;
 mod shape;
 mod tree;
 mod units;
+mod yaml;
 
 #[cfg(test)]
 mod tests;
@@ -43,6 +44,7 @@ pub use raw::{Algorithm, PrincipalKind, TlsVersion};
 pub use schema::schema;
 pub use secret::{SECRET_BYTES_MAX, Secret, SecretError, SecretSource};
 pub use tree::{DEPTH_MAX, FILE_BYTES_MAX, NODES_MAX};
+pub use yaml::Yaml;
 
 use problem::{Place, Problems};
 use tree::{Node, Value};
@@ -162,6 +164,8 @@ pub struct Policies {
     pub directory: PathBuf,
     /// Annotations policies may carry besides ours.
     pub annotations_allowed: BTreeSet<String>,
+    /// What clients are told, by a policy's `@message_id`.
+    pub messages: BTreeMap<String, String>,
 }
 
 /// The record of every decision.
@@ -197,6 +201,8 @@ pub struct AuditKeys {
     pub issuer: SecretSource,
     /// The audit root's note on it.
     pub issuer_note: PathBuf,
+    /// The audit root's verifier key.
+    pub root: PathBuf,
 }
 
 /// Kafka.

@@ -203,6 +203,10 @@ pub(super) struct Policies {
     #[serde(default)]
     #[schemars(length(max = 64), extend("uniqueItems" = true))]
     pub(super) annotations_allowed: Vec<Annotation>,
+    /// What clients are told, by a policy's `@message_id`.
+    #[serde(default)]
+    #[schemars(inner(length(min = 1, max = 1024)))]
+    pub(super) messages: BTreeMap<Name, String>,
 }
 
 /// The record of every decision.
@@ -247,6 +251,9 @@ pub(super) struct Keys {
     /// The audit root's note on the issuer key. The path is relative to this file.
     #[schemars(length(min = 1))]
     pub(super) issuer_note: PathBuf,
+    /// The audit root's verifier key. The path is relative to this file.
+    #[schemars(length(min = 1))]
+    pub(super) root: PathBuf,
 }
 
 /// Kafka.

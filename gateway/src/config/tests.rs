@@ -21,7 +21,7 @@ listeners:
 policies: {directory: policies}
 audit:
   spool: {directory: spool, segment_bytes: 1MiB}
-  keys: {issuer: {file: issuer.key}, issuer_note: issuer.note}
+  keys: {issuer: {file: issuer.key}, issuer_note: issuer.note, root: root.vkey}
 issuers:
   corp:
     issuer: https://login.example.com
@@ -328,6 +328,7 @@ const WANT: [&str; 31] = [
     "p.yaml:12:54: expected a list, found a string | a list is written `[a, b]`, or with a `-` before each item",
     "p.yaml:14:60: expected `true` or `false`, found a string | write `false`",
     "p.yaml:15:9: the key `issuer_note` is missing | The audit root's note on the issuer key",
+    "p.yaml:15:9: the key `root` is missing | The audit root's verifier key",
     "p.yaml:18:13: `http://login.example.com` is not `https` | an issuer without TLS needs `allow_plain_http: true`, for development",
     "p.yaml:19:16: the list is empty | an empty list never means `anything`: say what is meant",
     "p.yaml:20:18: `HS256` is refused | with HMAC, whoever can verify a token can make one",

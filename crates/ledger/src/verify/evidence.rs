@@ -151,7 +151,7 @@ impl<'a> Walk<'a> {
         Self {
             chain,
             checkpoint,
-            summary: Summary::new(findings.origin.clone()),
+            summary: Summary::of(findings.origin.clone()),
             findings,
             entries: Frontier::new(),
             hashes: Frontier::new(),

@@ -100,7 +100,7 @@ impl LogVerifier {
     /// A verifier from the log's first leaf on.
     #[must_use]
     pub fn new(chain: Chain) -> Self {
-        let summary = Summary::new(chain.origin().clone());
+        let summary = Summary::of(chain.origin().clone());
         Self::resume(chain, summary)
     }
 

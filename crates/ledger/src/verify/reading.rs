@@ -36,7 +36,8 @@ pub struct Summary {
 }
 
 impl Summary {
-    pub(super) fn new(origin: Origin) -> Self {
+    /// Nothing of the log is known but its name.
+    pub fn of(origin: Origin) -> Self {
         let frontier = Frontier::new();
         Self { origin, frontier, previous: None, closed: false, last_ms: None }
     }

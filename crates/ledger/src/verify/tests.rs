@@ -459,7 +459,7 @@ fn a_predecessor_is_read_as_the_event_writes_it() {
         event(START_MS, "log_open", &named)
     };
     let check = |value: String, want: Option<u64>| {
-        let mut summary = Summary::new(log(1).origin);
+        let mut summary = Summary::of(log(1).origin);
         let mut findings = Findings::of(&summary.origin);
         let validity = log(1).chain().validity();
         summary.read(0, value.as_bytes(), &validity, None, &mut findings);

@@ -44,6 +44,7 @@ pub(super) fn audit(
         keys: AuditKeys {
             issuer: raw.keys.issuer.relative_to(base),
             issuer_note: base.join(raw.keys.issuer_note),
+            root: base.join(raw.keys.root),
         },
         kafka: raw.kafka.map(|kafka| Kafka {
             brokers: kafka.brokers.into_iter().map(|broker| broker.0).collect(),

@@ -1,0 +1,67 @@
+//! The verbs of `portcullis`, one file each.
+//!
+//! Exit codes are those of Cedar's command line: 0 ok, 1 failure, 2 denied (or a usage error),
+//! 3 invalid; and 4 for an audit trail that does not verify.
+
+mod audit;
+pub mod check;
+mod policy;
+mod run;
+pub mod schema;
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::config::Problem;
+
+/// The exit code when all is well.
+pub const OK: u8 = 0;
+/// The exit code of a failure that is none of the others.
+pub const FAILED: u8 = 1;
+/// The exit code when a configuration or policies are wrong.
+pub const INVALID: u8 = 3;
+/// The exit code when the audit trail does not verify.
+pub const UNVERIFIED: u8 = 4;
+
+/// A policy-as-code gateway with an audit trail that anyone can verify
+#[derive(Debug, Parser)]
+#[command(name = "portcullis", version, propagate_version = true)]
+enum Verb {
+    Run(run::Run),
+    Check(check::Check),
+    Schema(schema::Schema),
+    #[command(subcommand)]
+    Policy(policy::Policy),
+    #[command(subcommand)]
+    Audit(audit::Audit),
+}
+
+/// Runs the verb that the command line names.
+pub fn main() -> ExitCode {
+    let mut out = io::stdout().lock();
+    let done = match Verb::parse() {
+        Verb::Run(run) => {
+            drop(out);
+            return ExitCode::from(run.run());
+        }
+        Verb::Check(check) => check.run(policies, &mut out).map_err(anyhow::Error::from),
+        Verb::Schema(schema) => schema.run(&mut out).map(|()| OK).map_err(anyhow::Error::from),
+        Verb::Policy(policy) => policy.run(&mut out),
+        Verb::Audit(audit) => audit.run(&mut out),
+    };
+    let code = done.unwrap_or_else(|error| {
+        eprintln!("portcullis: {error:#}");
+        FAILED
+    });
+    match out.flush() {
+        Ok(()) => ExitCode::from(code),
+        Err(_) => ExitCode::from(FAILED),
+    }
+}
+
+/// What is wrong with all that a configuration names.
+fn policies(config: &crate::config::Config) -> Vec<Problem> {
+    crate::snapshot::problems(config)
+}

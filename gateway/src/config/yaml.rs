@@ -1,0 +1,55 @@
+//! A YAML file of another kind (policy cases), read as strictly as the configuration, its places
+//! kept so that a problem found later can be told with its line.
+
+use std::path::Path;
+
+use super::problem::{Place, Problem, Problems};
+use super::tree::{self, Node, Value};
+
+/// A YAML document and the places of its values.
+#[derive(Debug)]
+pub struct Yaml {
+    file: String,
+    root: Node,
+}
+
+impl Yaml {
+    /// Reads a document.
+    ///
+    /// # Errors
+    /// Every problem there is.
+    pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self, Vec<Problem>> {
+        let file = path.display().to_string();
+        let mut problems = Problems::new(vec![file.clone()], Vec::new());
+        match tree::parse(0, bytes, &mut problems) {
+            Some(root) if problems.is_empty() => Ok(Self { file, root }),
+            _ => Err(problems.into_sorted()),
+        }
+    }
+
+    /// The document as JSON.
+    pub fn to_json(&self) -> serde_json::Value {
+        self.root.to_json()
+    }
+
+    /// A problem with the value at an RFC 6901 pointer, or with the nearest that is there.
+    pub fn problem(&self, pointer: &str, message: &str) -> Problem {
+        let Place { line, column, .. } = self.place(pointer);
+        Problem { file: self.file.clone(), line, column, message: message.to_owned(), hint: None }
+    }
+
+    fn place(&self, pointer: &str) -> Place {
+        let mut node = &self.root;
+        for token in pointer.split('/').skip(1) {
+            let token = token.replace("~1", "/").replace("~0", "~");
+            let next = match &node.value {
+                Value::Map(_) => node.get(&token),
+                Value::List(items) => token.parse().ok().and_then(|at: usize| items.get(at)),
+                _ => None,
+            };
+            let Some(next) = next else { break };
+            node = next;
+        }
+        node.at
+    }
+}

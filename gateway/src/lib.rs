@@ -1,0 +1,335 @@
+//! The gateway: one line from the listener to the upstream.
+//!
+//! Signals in, Cedar decides, signed event out. [`Gateway::handle`] is the line; it reads top to
+//! bottom, and its types hold it together: [`forward::forward`] takes a
+//! `Receipt<Permit<Exchange>>`, which only policy and the ledger together can make.
+//!
+//! Nothing here refuses but `read` and routing, and those refusals are recorded as any other.
+
+pub mod admin;
+pub mod cli;
+pub mod config;
+pub mod forward;
+pub mod listen;
+pub mod metrics;
+pub mod protocol;
+pub mod read;
+pub mod record;
+pub mod refuse;
+pub mod route;
+pub mod run;
+pub mod snapshot;
+pub mod trace;
+
+mod asked;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::Response;
+use http_body_util::{Either, Full};
+use ledger::event::{Decision, EventError, Turned};
+use ledger::{Durability, Ledger, Open, Receipt};
+use signals::{Facts, Seen, Signals, Unreadable};
+use tokio::time::{Duration, Instant};
+use verdict::{Audit, Permit, Question, Refused, Resource, Verdict};
+
+use asked::Asked;
+use forward::{Account, Answer, Onward, Pools, Upstream};
+use metrics::Metrics;
+use read::{Exchange, Raw};
+use record::{Decided, TurnedAway};
+use refuse::Reason;
+use route::{Inspect, Match, Route};
+use snapshot::{Snapshot, Snapshots};
+
+/// Time the inspected part of a body has to come in.
+const INSPECT_DEADLINE: Duration = Duration::from_secs(30);
+
+/// What a client is sent.
+pub type Answered = Response<Either<Answer<Open>, Full<Bytes>>>;
+
+/// What all workers share.
+#[derive(Debug)]
+pub struct Gateway {
+    snapshots: Snapshots,
+    signals: Signals,
+    ledger: Ledger,
+    metrics: Arc<Metrics>,
+}
+
+/// A request that was read, and where it leads.
+struct Read {
+    exchange: Exchange,
+    route: Arc<Route>,
+    upstream: Arc<Upstream>,
+    resource: Resource,
+}
+
+/// A request that policy is not asked about.
+struct Turn {
+    why: Reject,
+    request: Option<signals::Request>,
+    route: Option<Arc<Route>>,
+}
+
+enum Reject {
+    Unreadable(Unreadable),
+    NotFound,
+    MethodNotAllowed { allow: String },
+}
+
+/// The decision could not be recorded: nothing is done.
+struct Unrecorded;
+
+impl Gateway {
+    /// A gateway that serves what `snapshots` holds and records in `ledger`.
+    pub fn new(snapshots: Snapshots, ledger: Ledger, metrics: Arc<Metrics>) -> Self {
+        Self { snapshots, signals: Signals::default(), ledger, metrics }
+    }
+
+    /// What is served now.
+    pub fn snapshots(&self) -> &Snapshots {
+        &self.snapshots
+    }
+
+    /// What is counted.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// One request, start to finish. Every check reports, Cedar decides, the ledger records, and
+    /// only then does anything leave this process.
+    pub async fn handle(&self, pools: &Pools, raw: Raw) -> Answered {
+        let asked = Asked::of(&raw);
+        let snapshot = self.snapshots.current();
+        self.ledger.count_request();
+        let Read { exchange, route, upstream, resource } = match self.read(&snapshot, raw).await {
+            Ok(read) => read,
+            Err(turn) => return self.reject(&asked, turn).await,
+        };
+        let identity = snapshot.identify(&route, &exchange).await;
+        let seen = Seen { request: &exchange.request, identity: &identity, conn: &exchange.conn };
+        let facts = self.signals.observe(&route.checks, snapshot.rules(), &seen);
+        let question = Question {
+            principal: &identity,
+            action: &route.action,
+            resource: &resource,
+            context: &facts,
+        };
+        let verdict = snapshot.policies().decide(&question, exchange);
+        let recorded = match self.record(&snapshot, &asked, &route, question, verdict).await {
+            Ok(recorded) => recorded,
+            Err(Unrecorded) => return self.unavailable(&asked),
+        };
+        match recorded.transpose() {
+            Ok(permit) => {
+                let onward = Onward {
+                    upstream: &upstream,
+                    identity: &identity,
+                    trace: &asked.trace,
+                    authorization: route.forward_authorization,
+                    started: asked.started,
+                };
+                self.forward(pools, &asked, permit, onward).await
+            }
+            Err(refused) => self.refuse(&snapshot, &asked, refused, &facts).await,
+        }
+    }
+
+    /// The exchange, its route, and as much of its body as the route inspects.
+    async fn read(&self, snapshot: &Snapshot, raw: Raw) -> Result<Read, Turn> {
+        let Raw { head, body, conn, .. } = raw;
+        let request = match head {
+            Ok(request) => request,
+            Err(rejected) => return Err(Turn::unreadable(rejected.why, None, None)),
+        };
+        let path = &request.path;
+        let (route, params) =
+            match snapshot.routes().find(request.host.as_str(), &request.method, path.segments()) {
+                Match::Found { route, params } => (Some(route), params),
+                Match::WrongMethod { allow, route } => {
+                    let why = Reject::MethodNotAllowed { allow };
+                    return Err(Turn { why, request: Some(request), route: Some(route) });
+                }
+                Match::NoRoute => (None, Vec::new()),
+            };
+        let opaque = |opt: fn(&Route) -> bool| route.as_deref().is_some_and(opt);
+        if path.encoded_slash() && !opaque(|route| route.encoded_slash_opaque) {
+            return Err(Turn::unreadable(Unreadable::EncodedSlash, Some(request), route));
+        }
+        if path.matrix_params() && !opaque(|route| route.matrix_params_opaque) {
+            return Err(Turn::unreadable(Unreadable::MatrixParams, Some(request), route));
+        }
+        let upstream = route.as_deref().and_then(|route| snapshot.upstream(route));
+        let (Some(route), Some(upstream)) = (route, upstream) else {
+            return Err(Turn { why: Reject::NotFound, request: Some(request), route: None });
+        };
+        let resource = route.resource(&params);
+        let mut exchange = Exchange { request, body, conn };
+        if let Inspect::Bytes(limit) = route.inspect
+            && let Err(error) = exchange.inspect(limit, Instant::now() + INSPECT_DEADLINE).await
+        {
+            let request = Some(exchange.request);
+            return Err(Turn::unreadable(error.unreadable(), request, Some(route)));
+        }
+        Ok(Read { exchange, route, upstream, resource })
+    }
+
+    /// Records the decision; from then on there is a receipt.
+    async fn record(
+        &self,
+        snapshot: &Snapshot,
+        asked: &Asked,
+        route: &Route,
+        question: Question<'_>,
+        Verdict { outcome, basis }: Verdict<Exchange>,
+    ) -> Result<Receipt<Result<Permit<Exchange>, Refused<Exchange>>>, Unrecorded> {
+        let (exchange, refusal) = match &outcome {
+            Ok(permit) => (permit.get(), None),
+            Err(refused) => (refused.get(), Some(&refused.refusal)),
+        };
+        let durability =
+            raised(route.durability(&exchange.request.method), basis.obligations.audit);
+        let decided = Decided {
+            mark: asked.mark(durability),
+            request: &exchange.request,
+            path: exchange.request.path.as_str(),
+            route: &route.name,
+            question,
+            basis: &basis,
+            refusal,
+            digests: snapshot.policies().digests(),
+        };
+        let class = refusal.map(|refusal| refusal.class);
+        let decision = decided.record(self.ledger.producer());
+        let recorded = self.open(decision, durability, outcome).await?;
+        self.metrics.decided(class);
+        Ok(recorded)
+    }
+
+    async fn open<T>(
+        &self,
+        decision: Result<Decision, EventError>,
+        durability: Durability,
+        value: T,
+    ) -> Result<Receipt<T>, Unrecorded> {
+        let decision = decision.map_err(|error| {
+            tracing::error!(%error, "a decision could not be made a record: refused");
+            Unrecorded
+        })?;
+        let uid = decision.uid();
+        self.ledger.open(decision, durability, value).await.map_err(|error| {
+            tracing::warn!(decision = %uid, %error, "a decision could not be recorded: refused");
+            Unrecorded
+        })
+    }
+
+    async fn forward(
+        &self,
+        pools: &Pools,
+        asked: &Asked,
+        permit: Receipt<Permit<Exchange>>,
+        onward: Onward<'_>,
+    ) -> Answered {
+        let cache = permit.get().obligations().cache;
+        let request_id = asked.request_id.clone();
+        match forward::forward(pools, permit, onward).await {
+            Ok(mut answer) => {
+                refuse::mark(answer.headers_mut(), None, request_id);
+                refuse::restrict(answer.headers_mut(), cache);
+                self.ledger.count_answer();
+                answer.map(Either::Left)
+            }
+            Err(failed) => {
+                self.metrics.upstream_failed(failed.failure);
+                self.own(failed.account, Reason::Failed(failed.failure), asked, None)
+            }
+        }
+    }
+
+    async fn refuse(
+        &self,
+        snapshot: &Snapshot,
+        asked: &Asked,
+        refused: Receipt<Refused<Exchange>>,
+        facts: &Facts,
+    ) -> Answered {
+        let (refused, mut open) = refused.split();
+        if open.synced().await.is_err() {
+            return self.unavailable(asked);
+        }
+        let refusal = refused.refusal.clone();
+        let account = Account::new(open, &refused.get().request.method, asked.started);
+        let message = refusal.message_id.as_deref().and_then(|id| snapshot.message(id));
+        self.own(account, Reason::Refused(&refusal, facts), asked, message)
+    }
+
+    /// The answer to a request that policy is not asked about. It is recorded as any other.
+    async fn reject(&self, asked: &Asked, turn: Turn) -> Answered {
+        let turned = TurnedAway {
+            mark: asked.mark(Durability::Buffered),
+            why: match &turn.why {
+                Reject::Unreadable(why) => Turned::Unreadable { code: why.code() },
+                Reject::NotFound => Turned::NotFound,
+                Reject::MethodNotAllowed { .. } => Turned::MethodNotAllowed,
+            },
+            conn: &asked.conn,
+            request: turn.request.as_ref(),
+            route: turn.route.as_ref().map(|route| route.name.as_str()),
+        };
+        let decision = turned.record(self.ledger.producer());
+        let Ok(receipt) = self.open(decision, Durability::Buffered, ()).await else {
+            return self.unavailable(asked);
+        };
+        self.metrics.turned_away();
+        let ((), open) = receipt.split();
+        let method =
+            turn.request.as_ref().map_or(http::Method::GET, |request| request.method.clone());
+        let account = Account::new(open, &method, asked.started);
+        let reason = match &turn.why {
+            Reject::Unreadable(why) => Reason::Unreadable(*why),
+            Reject::NotFound => Reason::NotFound,
+            Reject::MethodNotAllowed { allow } => Reason::MethodNotAllowed(allow),
+        };
+        self.own(account, reason, asked, None)
+    }
+
+    /// An answer of the gateway's own, accounted for.
+    fn own(
+        &self,
+        account: Account<Open>,
+        reason: Reason<'_>,
+        asked: &Asked,
+        message: Option<&str>,
+    ) -> Answered {
+        self.ledger.count_answer();
+        account.answer(refuse::answer(reason, &asked.client(message))).map(Either::Left)
+    }
+
+    /// Nothing was recorded, so nothing is done, and no decision has an id.
+    fn unavailable(&self, asked: &Asked) -> Answered {
+        self.metrics.unrecorded();
+        refuse::answer(Reason::Unrecorded, &asked.nobody())
+            .map(|body| Either::Right(Full::new(body)))
+    }
+}
+
+impl Turn {
+    fn unreadable(
+        why: Unreadable,
+        request: Option<signals::Request>,
+        route: Option<Arc<Route>>,
+    ) -> Self {
+        Self { why: Reject::Unreadable(why), request, route }
+    }
+}
+
+/// The route's durability, or what policy raises it to; it is never lowered.
+fn raised(route: Durability, policy: Option<Audit>) -> Durability {
+    match (route, policy) {
+        (Durability::Strict, _) | (_, Some(Audit::Strict)) => Durability::Strict,
+        (Durability::Gated, _) | (_, Some(Audit::Gated)) => Durability::Gated,
+        (Durability::Buffered, None) => Durability::Buffered,
+    }
+}

@@ -1,0 +1,7 @@
+//! `portcullis`: the command line.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    gateway::cli::main()
+}

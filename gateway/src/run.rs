@@ -1,0 +1,499 @@
+//! The running gateway: what is started, in which order, and how it stops.
+//!
+//! Start: everything is loaded and checked, the record is opened, the doors are bound, and only
+//! then is anything served. Stop (SIGTERM): not ready, a pause for whoever routes to us, no more
+//! connections, a deadline for those in flight, `log_close`, and the rest of the trail shipped.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
+
+use arc_swap::ArcSwap;
+use ledger::event::{self, Producer, Reload};
+use ledger::keys::Issuer;
+use ledger::note::{PrivateKey, VerifierKey};
+use ledger::{Ledger, SpoolOptions};
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use shipper::{Shipper, Topics};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tracing::{error, info, warn};
+use uuid::Uuid;
+
+use crate::Gateway;
+use crate::admin::Health;
+use crate::asked::now_ms;
+use crate::config::{self, Config, Problem, TlsVersion};
+use crate::forward::Pools;
+use crate::listen::{self, Door, DoorOptions, Oldest};
+use crate::metrics::Readings;
+use crate::protocol::h1;
+use crate::read::{BodyLimits, Limits, Raw, Tally};
+use crate::snapshot::{Snapshot, Snapshots};
+
+/// Time between two looks at the files, where they are watched.
+const WATCH_EVERY: Duration = Duration::from_secs(2);
+
+/// Why a gateway does not start, or did not end as it should.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The configuration or the policies are wrong: every problem.
+    #[error("the configuration is not valid")]
+    Invalid(Vec<Problem>),
+    /// A certificate or key.
+    #[error("listener `{listener}`: `{path}`: {problem}")]
+    Tls {
+        /// The listener.
+        listener: String,
+        /// The file.
+        path: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The keys of the record.
+    #[error("audit keys: {0}")]
+    Keys(String),
+    /// The record cannot be opened.
+    #[error("the record cannot be opened")]
+    Ledger(#[from] ledger::StartError),
+    /// An address cannot be listened on.
+    #[error(transparent)]
+    Bind(#[from] listen::BindError),
+    /// The system refuses.
+    #[error("{what}")]
+    System {
+        /// What was wanted.
+        what: &'static str,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The record was not closed.
+    #[error("the record could not be closed")]
+    Unclosed(#[source] ledger::Unavailable),
+    /// The tail of the trail is still in the spool.
+    #[error(
+        "{events} events of `{origin}` and {epochs} earlier logs are not shipped; the next start ships them"
+    )]
+    Unshipped {
+        /// The log.
+        origin: String,
+        /// Events of it.
+        events: u64,
+        /// Earlier logs.
+        epochs: u64,
+    },
+}
+
+/// Runs until SIGTERM or SIGINT.
+pub fn run(path: &Path) -> Result<(), RunError> {
+    let system = |what| move |source| RunError::System { what, source };
+    let snapshot = Snapshot::load(path, None).map_err(RunError::Invalid)?;
+    let config = snapshot.config();
+    let workers = config
+        .gateway
+        .workers
+        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
+    let certificates = certificates(config)?;
+    let ledger = open_ledger(&snapshot)?;
+    let background = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("background")
+        .enable_all()
+        .build()
+        .map_err(system("the background runtime cannot be started"))?;
+    let doors = doors(config, &certificates, workers)?;
+    let health = config.health.as_ref().map(|health| health.address);
+    let addresses: Vec<_> = doors.iter().map(Door::address).collect();
+    let gateway = Arc::new(Gateway::new(Snapshots::new(snapshot), ledger.clone(), Arc::default()));
+    let running = Running {
+        path: path.to_owned(),
+        gateway: Arc::clone(&gateway),
+        ledger,
+        tallies: doors.iter().map(Door::tally).collect(),
+        certificates,
+        ready: Arc::new(AtomicBool::new(false)),
+    };
+    let listening = listen::serve(doors, workers, {
+        let gateway = Arc::clone(&gateway);
+        move |_| {
+            let (gateway, pools) = (Arc::clone(&gateway), Pools::start());
+            move |raw: Raw| {
+                let (gateway, pools) = (Arc::clone(&gateway), pools.clone());
+                async move { gateway.handle(&pools, raw).await }
+            }
+        }
+    })
+    .map_err(system("the workers cannot be started"))?;
+    for address in addresses {
+        info!(%address, workers, "listening");
+    }
+    background.block_on(running.until_stopped(health, listening))
+}
+
+struct Running {
+    path: PathBuf,
+    gateway: Arc<Gateway>,
+    ledger: Ledger,
+    tallies: Vec<Arc<Tally>>,
+    certificates: Vec<Arc<ArcSwap<ServerConfig>>>,
+    ready: Arc<AtomicBool>,
+}
+
+impl Running {
+    async fn until_stopped(
+        self,
+        health: Option<std::net::SocketAddr>,
+        listening: listen::Workers,
+    ) -> Result<(), RunError> {
+        let system = |what| move |source| RunError::System { what, source };
+        let shipping = self.ship();
+        if let Some(address) = health {
+            let listener = TcpListener::bind(address)
+                .await
+                .map_err(system("the health listener cannot listen"))?;
+            tokio::spawn(self.health().serve(listener));
+        }
+        let mut term =
+            signal(SignalKind::terminate()).map_err(system("signals cannot be received"))?;
+        let mut hup = signal(SignalKind::hangup()).map_err(system("signals cannot be received"))?;
+        let mut keys = self.keep_keys_fresh();
+        let mut seen = stamps(self.gateway.snapshots().current().config());
+        let mut watch = tokio::time::interval(WATCH_EVERY);
+        self.ready.store(true, Ordering::Release);
+        info!("ready");
+        loop {
+            tokio::select! {
+                _ = term.recv() => break,
+                interrupted = tokio::signal::ctrl_c() => {
+                    interrupted.map_err(system("signals cannot be received"))?;
+                    break;
+                }
+                _ = hup.recv() => keys = self.reload(keys, "signal").await,
+                _ = watch.tick() => {
+                    let current = self.gateway.snapshots().current();
+                    let now = stamps(current.config());
+                    if current.config().reload.watch && now != seen {
+                        seen = now;
+                        keys = self.reload(keys, "watch").await;
+                    }
+                }
+            }
+        }
+        self.stop(listening, shipping).await
+    }
+
+    /// Ships the trail, if it is to be shipped.
+    fn ship(&self) -> Option<JoinHandle<Result<(), shipper::ShipError>>> {
+        let snapshot = self.gateway.snapshots().current();
+        let config = snapshot.config();
+        let kafka = config.audit.kafka.as_ref()?;
+        let trail = self.ledger.trail()?;
+        let shipper = Shipper::new(shipper::Options {
+            brokers: kafka.brokers.clone(),
+            topics: Topics::new(&kafka.topic_prefix),
+            client_id: format!("portcullis-{}", config.gateway.instance),
+            properties: Vec::new(),
+        });
+        Some(tokio::spawn(async move {
+            let shipped = shipper.ship(trail).await;
+            if let Err(error) = &shipped {
+                error!(
+                    error = error as &dyn std::error::Error,
+                    "shipping ended; the spool keeps what is left"
+                );
+            }
+            shipped
+        }))
+    }
+
+    fn keep_keys_fresh(&self) -> JoinHandle<()> {
+        let issuers = Arc::clone(self.gateway.snapshots().current().issuers());
+        tokio::spawn(async move { issuers.run().await })
+    }
+
+    fn health(
+        &self,
+    ) -> Health<
+        impl Fn() -> Result<(), &'static str> + Send + Sync + use<>,
+        impl Fn() -> String + Send + Sync + use<>,
+    > {
+        let (ready, ledger) = (Arc::clone(&self.ready), self.ledger.clone());
+        let (gateway, tallies) = (Arc::clone(&self.gateway), self.tallies.clone());
+        let metrics = self.ledger.clone();
+        Health {
+            ready: move || match (ready.load(Ordering::Acquire), ledger.status().health) {
+                (false, _) => Err("starting or stopping"),
+                (true, ledger::Health::Ok) => Ok(()),
+                (true, _) => Err("the record takes nothing"),
+            },
+            metrics: move || {
+                let snapshot = gateway.snapshots().current();
+                let upstreams: Vec<_> = snapshot.upstreams().cloned().collect();
+                let status = metrics.status();
+                let tally = Tally::sum(&tallies);
+                let readings = Readings { ledger: &status, tally: &tally, upstreams: &upstreams };
+                gateway.metrics().text(&readings)
+            },
+        }
+    }
+
+    /// Loads everything anew, and serves it if it is right. What cannot change while it runs
+    /// (listeners, the spool, Kafka) is reported and stays.
+    async fn reload(&self, keys: JoinHandle<()>, trigger: &str) -> JoinHandle<()> {
+        let before = self.gateway.snapshots().current();
+        let (path, base) = (self.path.clone(), Arc::clone(&before));
+        let loaded = tokio::task::spawn_blocking(move || Snapshot::load(&path, Some(&base))).await;
+        let next = match loaded {
+            Ok(Ok(next)) => next,
+            Ok(Err(problems)) => {
+                let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+                for problem in &problems {
+                    error!(problem, "reload");
+                }
+                self.reloaded(&before, trigger, &problems).await;
+                return keys;
+            }
+            Err(error) => {
+                error!(%error, "reload");
+                self.reloaded(&before, trigger, &["the load did not end".to_owned()]).await;
+                return keys;
+            }
+        };
+        let (old, new) = (before.config(), next.config());
+        for (what, same) in [
+            ("gateway", old.gateway == new.gateway),
+            ("listeners", old.listeners == new.listeners),
+            ("health", old.health == new.health),
+            ("audit", old.audit == new.audit),
+        ] {
+            if !same {
+                warn!(
+                    section = what,
+                    "reload: this section cannot change while the gateway runs; the old one stays"
+                );
+            }
+        }
+        self.renew_certificates(old);
+        let next = self.gateway.snapshots().replace(next);
+        self.reloaded(&next, trigger, &[]).await;
+        if Arc::ptr_eq(before.issuers(), next.issuers()) {
+            return keys;
+        }
+        keys.abort();
+        self.keep_keys_fresh()
+    }
+
+    /// New connections see the certificates that are in the files now.
+    fn renew_certificates(&self, config: &Config) {
+        for (listener, served) in config.listeners.iter().zip(&self.certificates) {
+            match server_config(listener) {
+                Ok(config) => served.store(Arc::new(config)),
+                Err(error) => error!(%error, "reload: the old certificate stays"),
+            }
+        }
+    }
+
+    async fn reloaded(&self, snapshot: &Snapshot, trigger: &str, problems: &[String]) {
+        self.gateway.metrics().reloaded(problems.is_empty());
+        let digests = snapshot.policies().digests();
+        let reload = Reload {
+            what: event::Reloaded::Config,
+            trigger,
+            accepted: problems.is_empty(),
+            digests: event::Digests {
+                config: &snapshot.config().digest,
+                policies: &digests.policies,
+                schema: &digests.schema,
+                entities: &digests.entities,
+            },
+            problems,
+        };
+        info!(trigger, accepted = reload.accepted, policies = digests.policies, "reload");
+        match reload.record(Uuid::now_v7(), now_ms(), self.ledger.producer()) {
+            Ok(record) => {
+                if let Err(error) = self.ledger.note(record).await {
+                    error!(%error, "a reload is not in the record");
+                }
+            }
+            Err(error) => error!(%error, "a reload is not in the record"),
+        }
+    }
+
+    async fn stop(
+        self,
+        listening: listen::Workers,
+        shipping: Option<JoinHandle<Result<(), shipper::ShipError>>>,
+    ) -> Result<(), RunError> {
+        let drain = self.gateway.snapshots().current().config().drain;
+        self.ready.store(false, Ordering::Release);
+        info!(delay_ms = drain.delay.as_millis(), "stopping");
+        tokio::time::sleep(drain.delay).await;
+        listening.drain(Instant::now() + drain.deadline);
+        let joined = tokio::task::spawn_blocking(|| listening.join()).await;
+        if let Ok(Err(error)) | Err(error) = joined.map_err(io::Error::other) {
+            error!(%error, "a worker did not end as it should");
+        }
+        self.ledger.close().await.map_err(RunError::Unclosed)?;
+        let Some(shipping) = shipping else { return Ok(()) };
+        // The same time again for the tail; what is left is named, and the next start ships it.
+        let ended = tokio::time::timeout(drain.deadline, shipping).await;
+        if matches!(ended, Ok(Ok(Ok(())))) {
+            info!("stopped; everything is shipped");
+            return Ok(());
+        }
+        let status = self.ledger.status();
+        Err(RunError::Unshipped {
+            events: status.size.saturating_sub(status.shipped),
+            origin: status.origin,
+            epochs: status.unshipped_epochs,
+        })
+    }
+}
+
+fn open_ledger(snapshot: &Snapshot) -> Result<Ledger, RunError> {
+    let config = snapshot.config();
+    let config::Gateway { domain, cluster, instance, .. } = &config.gateway;
+    let audit = &config.audit;
+    let producer = Producer {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        log: format!("audit.{domain}/{cluster}/{instance}"),
+        instance: instance.clone(),
+    };
+    let spool = SpoolOptions {
+        segment_bytes: audit.spool.segment_bytes,
+        volatile: audit.spool.volatile,
+        ..SpoolOptions::new(&audit.spool.directory, audit.spool.bytes_max)
+    };
+    let mut options = ledger::Options::new(producer, issuer(&audit.keys)?, spool, now_ms);
+    let digests = snapshot.policies().digests();
+    options.binary = binary_digest();
+    options.digests = ledger::Digests {
+        config: config.digest.clone(),
+        policies: digests.policies.clone(),
+        schema: digests.schema.clone(),
+        entities: digests.entities.clone(),
+    };
+    options.heartbeat = audit.heartbeat;
+    Ok(Ledger::start(options)?)
+}
+
+fn issuer(keys: &config::AuditKeys) -> Result<Issuer, RunError> {
+    let failed = |what: String| RunError::Keys(what);
+    let secret = keys.issuer.read().map_err(|error| failed(error.to_string()))?;
+    let pem = std::str::from_utf8(secret.expose())
+        .map_err(|_| failed("the issuer's private key is no PEM".to_owned()))?;
+    let private = PrivateKey::from_pem(pem)
+        .map_err(|error| failed(format!("the issuer's private key: {error}")))?;
+    let text = |path: &Path| {
+        std::fs::read_to_string(path)
+            .map_err(|error| failed(format!("`{}`: {error}", path.display())))
+    };
+    let root = VerifierKey::parse(text(&keys.root)?.trim())
+        .map_err(|error| failed(format!("`{}`: {error}", keys.root.display())))?;
+    Issuer::open(&private, &text(&keys.issuer_note)?, &root)
+        .map_err(|error| failed(error.to_string()))
+}
+
+/// SHA-256 of the running binary, hex; empty if it cannot be read.
+fn binary_digest() -> String {
+    let bytes = std::env::current_exe().and_then(std::fs::read).unwrap_or_default();
+    if bytes.is_empty() {
+        return String::new();
+    }
+    let digest = ring::digest::digest(&ring::digest::SHA256, &bytes);
+    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn certificates(config: &Config) -> Result<Vec<Arc<ArcSwap<ServerConfig>>>, RunError> {
+    let served = |listener| server_config(listener).map(|c| Arc::new(ArcSwap::from_pointee(c)));
+    config.listeners.iter().map(served).collect()
+}
+
+fn server_config(listener: &config::Listener) -> Result<ServerConfig, RunError> {
+    let failed = |path: &Path, problem: String| RunError::Tls {
+        listener: listener.name.clone(),
+        path: path.display().to_string(),
+        problem,
+    };
+    let certificate = &listener.tls.certificate;
+    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(certificate)
+        .and_then(Iterator::collect)
+        .map_err(|error| failed(certificate, error.to_string()))?;
+    let key = listener.tls.key.read().map_err(|error| failed(certificate, error.to_string()))?;
+    let key = PrivateKeyDer::from_pem_slice(key.expose())
+        .map_err(|error| failed(certificate, format!("its private key: {error}")))?;
+    let oldest = match listener.tls.min_version {
+        TlsVersion::V12 => Oldest::Tls12,
+        TlsVersion::V13 => Oldest::Tls13,
+    };
+    listen::server_config(chain, key, oldest)
+        .map_err(|error| failed(certificate, error.to_string()))
+}
+
+fn doors(
+    config: &Config,
+    certificates: &[Arc<ArcSwap<ServerConfig>>],
+    workers: usize,
+) -> Result<Vec<Door>, RunError> {
+    let mut doors = Vec::with_capacity(config.listeners.len());
+    for (listener, tls) in config.listeners.iter().zip(certificates) {
+        let options = DoorOptions {
+            name: listener.name.clone(),
+            address: listener.address,
+            tls: Some(Arc::clone(tls)),
+            limits: limits(&listener.limits),
+            handshake_timeout: listener.limits.handshake_timeout,
+            connections: listener.limits.connections,
+            connections_per_source: listener.limits.connections_per_source,
+        };
+        doors.push(Door::bind(options, workers)?);
+    }
+    Ok(doors)
+}
+
+fn limits(limits: &config::Limits) -> Limits {
+    Limits {
+        head: h1::Limits {
+            head_bytes: limits.head_bytes,
+            line_bytes: limits.line_bytes,
+            target_bytes: limits.target_bytes,
+            headers: limits.headers,
+            body_bytes: limits.body_bytes,
+        },
+        head_timeout: limits.head_timeout,
+        idle_timeout: limits.idle_timeout,
+        requests: limits.requests_per_connection,
+        body: BodyLimits {
+            bytes: limits.body_bytes,
+            bytes_per_s_min: limits.body_rate_min,
+            idle: limits.body_idle_timeout,
+        },
+    }
+}
+
+/// When each file that is served was changed, and where each link points.
+fn stamps(config: &Config) -> Vec<(PathBuf, Option<SystemTime>)> {
+    let mut open: Vec<PathBuf> = config.files.clone();
+    open.push(config.policies.directory.clone());
+    for listener in &config.listeners {
+        open.push(listener.tls.certificate.clone());
+    }
+    let mut stamps = Vec::new();
+    while let Some(path) = open.pop() {
+        let path = path.canonicalize().unwrap_or(path);
+        let metadata = std::fs::metadata(&path).ok();
+        if metadata.as_ref().is_some_and(std::fs::Metadata::is_dir) {
+            let entries = std::fs::read_dir(&path).into_iter().flatten().flatten();
+            open.extend(entries.map(|entry| entry.path()));
+        }
+        stamps.push((path, metadata.and_then(|metadata| metadata.modified().ok())));
+    }
+    stamps.sort();
+    stamps
+}

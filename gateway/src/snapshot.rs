@@ -1,0 +1,362 @@
+//! What is served now, whole: configuration, routes, policies, rules, issuers and upstreams,
+//! loaded together and exchanged together.
+//!
+//! A load gives something already right or every problem of all its files. Nothing of a load that
+//! failed is ever served: what was served before goes on.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use idp::{ClaimMap, Guard, IssuerConfig, Issuers};
+use signals::{Identity, PrincipalKind, Rules};
+use verdict::{Policies, Source};
+
+use crate::config::{self, Config, Problem};
+use crate::forward::{self, Upstream};
+use crate::read::Exchange;
+use crate::route::{Route, Routes};
+
+/// Bytes of one file of the policies directory, at most.
+const POLICY_FILE_BYTES_MAX: u64 = 16 << 20;
+
+/// Files of the policies directory, at most.
+const POLICY_FILES_MAX: usize = 10_000;
+
+/// What is served, exchanged as a whole.
+#[derive(Debug)]
+pub struct Snapshots(ArcSwap<Snapshot>);
+
+impl Snapshots {
+    /// Serves `first`.
+    pub fn new(first: Snapshot) -> Self {
+        Self(ArcSwap::from_pointee(first))
+    }
+
+    /// What is served now. A request keeps what it began with.
+    pub fn current(&self) -> Arc<Snapshot> {
+        self.0.load_full()
+    }
+
+    /// Serves `next` from now on.
+    pub fn replace(&self, next: Snapshot) -> Arc<Snapshot> {
+        let next = Arc::new(next);
+        self.0.store(Arc::clone(&next));
+        next
+    }
+}
+
+/// Everything that belongs together.
+pub struct Snapshot {
+    config: Config,
+    policies: Policies,
+    rules: Rules,
+    issuers: Arc<Issuers>,
+    issuer_configs: Vec<IssuerConfig>,
+    upstreams: HashMap<String, Arc<Upstream>>,
+}
+
+impl std::fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Snapshot").field("config", &self.config.digest).finish_non_exhaustive()
+    }
+}
+
+impl Snapshot {
+    /// Loads the configuration at `path` and all that it names. What did not change of
+    /// `before` lives on: the keys of its issuers, and the health of its upstreams.
+    ///
+    /// # Errors
+    /// Every problem, by file, line and column.
+    pub fn load(path: &Path, before: Option<&Self>) -> Result<Self, Vec<Problem>> {
+        let config = Config::load(path)?;
+        let mut problems = Vec::new();
+        let policies = policies(&config, &mut problems);
+        let rules = rules(&mut problems);
+        let issuer_configs = issuer_configs(&config, path, &mut problems);
+        let issuers = issuers(&issuer_configs, before, path, &mut problems);
+        let upstreams = upstreams(&config, before, path, &mut problems);
+        match (policies, rules, issuers) {
+            (Some(policies), Some(rules), Some(issuers)) if problems.is_empty() => {
+                Ok(Self { config, policies, rules, issuers, issuer_configs, upstreams })
+            }
+            _ => Err(problems),
+        }
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The policies.
+    pub fn policies(&self) -> &Policies {
+        &self.policies
+    }
+
+    /// The rule set.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// The issuers of tokens.
+    pub fn issuers(&self) -> &Arc<Issuers> {
+        &self.issuers
+    }
+
+    /// The upstreams.
+    pub fn upstreams(&self) -> impl Iterator<Item = &Arc<Upstream>> {
+        self.upstreams.values()
+    }
+
+    /// The routes.
+    pub(crate) fn routes(&self) -> &Routes {
+        &self.config.routes
+    }
+
+    /// Where a route leads. Every route's upstream is there: the load saw to it.
+    pub(crate) fn upstream(&self, route: &Route) -> Option<Arc<Upstream>> {
+        self.upstreams.get(&route.upstream.name).cloned()
+    }
+
+    /// What clients are told for a policy's `@message_id`.
+    pub(crate) fn message(&self, id: &str) -> Option<&str> {
+        self.config.policies.messages.get(id).map(String::as_str)
+    }
+
+    /// Who sent this. A bearer token is all there is to say so.
+    pub(crate) async fn identify(&self, route: &Route, exchange: &Exchange) -> Arc<Identity> {
+        let fields: Vec<&[u8]> = exchange
+            .request
+            .headers
+            .get_all("authorization")
+            .map(http::HeaderValue::as_bytes)
+            .collect();
+        let now_s = exchange.conn.received_ms.div_euclid(1000);
+        self.issuers.identify(&route.api.issuers, &fields, now_s).await
+    }
+}
+
+/// What is wrong with all that a configuration names, without serving it.
+pub fn problems(config: &Config) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    policies(config, &mut problems);
+    rules(&mut problems);
+    problems
+}
+
+/// The policies of a directory.
+///
+/// The directory is read twice: two reads that differ were taken while somebody was writing, and
+/// half a set of policies can be valid and allow more than the whole.
+///
+/// # Errors
+/// Every problem.
+pub fn load_policies(
+    directory: &Path,
+    annotations: BTreeSet<String>,
+) -> Result<Policies, Vec<Problem>> {
+    let read = || directory_files(directory).map_err(|problem| vec![problem]);
+    let (files, again) = (read()?, read()?);
+    if files != again {
+        let message = "the directory changed while it was read".to_owned();
+        return Err(vec![at_start(directory, message)]);
+    }
+    Policies::load(&Source { files, annotations }).map_err(|found| {
+        let problem = |problem: verdict::Problem| Problem {
+            file: directory.join(problem.file).display().to_string(),
+            line: problem.line,
+            column: problem.column,
+            message: problem.message,
+            hint: problem.hint,
+        };
+        found.into_iter().map(problem).collect()
+    })
+}
+
+/// The policies, and every problem of theirs and of routes that name what they do not declare.
+fn policies(config: &Config, problems: &mut Vec<Problem>) -> Option<Policies> {
+    let config::Policies { directory, annotations_allowed, .. } = &config.policies;
+    let policies = match load_policies(directory, annotations_allowed.clone()) {
+        Ok(policies) => policies,
+        Err(found) => {
+            problems.extend(found);
+            return None;
+        }
+    };
+    for used in config.actions() {
+        let declared = policies.check_route(&used.action, &used.resource_type, &used.api);
+        if let Err(error) = declared {
+            use verdict::UndeclaredRoute as Lacks;
+            let site = match error {
+                Lacks::Action { .. } => &used.action_site,
+                Lacks::Resource { .. } => &used.resource_site,
+                Lacks::Api { .. } => &used.api_site,
+            };
+            problems.push(site.problem(error.to_string()));
+        }
+    }
+    Some(policies)
+}
+
+/// Every file below `root` by its path relative to it, names that begin with a dot left out.
+fn directory_files(root: &Path) -> Result<BTreeMap<String, String>, Problem> {
+    let mut files = BTreeMap::new();
+    let mut open = vec![PathBuf::new()];
+    while let Some(relative) = open.pop() {
+        let directory = root.join(&relative);
+        let failed = |error: std::io::Error| at_start(&directory, error.to_string());
+        for entry in std::fs::read_dir(&directory).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let name = entry.file_name();
+            if name.as_encoded_bytes().starts_with(b".") {
+                continue;
+            }
+            let (path, relative) = (entry.path(), relative.join(&name));
+            let failed = |error: std::io::Error| at_start(&path, error.to_string());
+            let metadata = std::fs::metadata(&path).map_err(failed)?;
+            if metadata.is_dir() {
+                open.push(relative);
+                continue;
+            }
+            if metadata.len() > POLICY_FILE_BYTES_MAX || files.len() >= POLICY_FILES_MAX {
+                let message = format!(
+                    "more than {POLICY_FILES_MAX} files, or more than {POLICY_FILE_BYTES_MAX} bytes in one"
+                );
+                return Err(at_start(&path, message));
+            }
+            let text = std::fs::read_to_string(&path).map_err(failed)?;
+            files.insert(relative.to_string_lossy().into_owned(), text);
+        }
+    }
+    Ok(files)
+}
+
+fn rules(problems: &mut Vec<Problem>) -> Option<Rules> {
+    match Rules::default_rules() {
+        Ok(rules) => Some(rules),
+        Err(found) => {
+            problems.extend(found.into_iter().map(|problem| Problem {
+                file: problem.file,
+                line: problem.line,
+                column: problem.column,
+                message: problem.message,
+                hint: problem.hint,
+            }));
+            None
+        }
+    }
+}
+
+fn issuer_configs(config: &Config, path: &Path, problems: &mut Vec<Problem>) -> Vec<IssuerConfig> {
+    let mut configs = Vec::with_capacity(config.issuers.len());
+    for issuer in config.issuers.values() {
+        let anchors =
+            match issuer.ca.as_ref().map(|ca| std::fs::read(ca).map_err(|error| (ca, error))) {
+                None => None,
+                Some(Ok(pem)) => Some(pem),
+                Some(Err((ca, error))) => {
+                    let message = format!("issuer `{}`: `{}`: {error}", issuer.name, ca.display());
+                    problems.push(at_start(path, message));
+                    continue;
+                }
+            };
+        configs.push(issuer_config(issuer, anchors));
+    }
+    configs
+}
+
+fn issuer_config(issuer: &config::Issuer, trust_anchors_pem: Option<Vec<u8>>) -> IssuerConfig {
+    IssuerConfig {
+        name: issuer.name.clone(),
+        url: issuer.url.clone(),
+        audiences: issuer.audiences.clone(),
+        algorithms: issuer.algorithms.iter().map(algorithm).collect(),
+        token_types: issuer.token_types.clone(),
+        claims: ClaimMap {
+            kind: match issuer.claims.kind {
+                config::PrincipalKind::User => PrincipalKind::User,
+                config::PrincipalKind::Workload => PrincipalKind::Workload,
+            },
+            groups: issuer.claims.groups.clone(),
+            attributes: issuer.claims.attributes.clone().into_iter().collect(),
+        },
+        leeway: issuer.leeway,
+        refresh: issuer.refresh,
+        unknown_key_cooldown: issuer.unknown_key_cooldown,
+        guard: Guard {
+            allow_private_addresses: issuer.allow_private_addresses,
+            allow_plain_http: issuer.allow_plain_http,
+            trust_anchors_pem,
+        },
+    }
+}
+
+fn algorithm(algorithm: &config::Algorithm) -> idp::Algorithm {
+    match algorithm {
+        config::Algorithm::RS256 => idp::Algorithm::RS256,
+        config::Algorithm::RS384 => idp::Algorithm::RS384,
+        config::Algorithm::RS512 => idp::Algorithm::RS512,
+        config::Algorithm::PS256 => idp::Algorithm::PS256,
+        config::Algorithm::PS384 => idp::Algorithm::PS384,
+        config::Algorithm::PS512 => idp::Algorithm::PS512,
+        config::Algorithm::ES256 => idp::Algorithm::ES256,
+        config::Algorithm::ES384 => idp::Algorithm::ES384,
+        config::Algorithm::EdDSA => idp::Algorithm::EdDSA,
+    }
+}
+
+fn issuers(
+    configs: &[IssuerConfig],
+    before: Option<&Snapshot>,
+    path: &Path,
+    problems: &mut Vec<Problem>,
+) -> Option<Arc<Issuers>> {
+    if let Some(before) = before.filter(|before| before.issuer_configs == configs) {
+        return Some(Arc::clone(&before.issuers));
+    }
+    match Issuers::new(configs.to_vec()) {
+        Ok(issuers) => Some(Arc::new(issuers)),
+        Err(found) => {
+            problems.extend(found.into_iter().map(|error| at_start(path, error.to_string())));
+            None
+        }
+    }
+}
+
+fn upstreams(
+    config: &Config,
+    before: Option<&Snapshot>,
+    path: &Path,
+    problems: &mut Vec<Problem>,
+) -> HashMap<String, Arc<Upstream>> {
+    let mut upstreams = HashMap::with_capacity(config.upstreams.len());
+    for upstream in config.upstreams.values() {
+        let kept = before
+            .filter(|before| before.config.upstreams.get(&upstream.name) == Some(upstream))
+            .and_then(|before| before.upstreams.get(&upstream.name));
+        if let Some(kept) = kept {
+            upstreams.insert(upstream.name.clone(), Arc::clone(kept));
+            continue;
+        }
+        let limits = forward::Limits {
+            connect_timeout: upstream.connect_timeout,
+            response_timeout: upstream.response_timeout,
+            idle_timeout: upstream.idle_timeout,
+            pool_idle_max_per_worker: upstream.pool_idle_max_per_worker,
+            pool_idle_timeout: upstream.pool_idle_timeout,
+            eject_after: upstream.eject_after,
+            eject_for: upstream.eject_for,
+        };
+        match Upstream::new(&upstream.name, &upstream.endpoints, limits) {
+            Ok(made) => drop(upstreams.insert(upstream.name.clone(), Arc::new(made))),
+            Err(error) => problems.push(at_start(path, error.to_string())),
+        }
+    }
+    upstreams
+}
+
+fn at_start(path: &Path, message: String) -> Problem {
+    Problem { file: path.display().to_string(), line: 1, column: 1, message, hint: None }
+}
