@@ -30,7 +30,7 @@ use http::Response;
 use http_body_util::{Either, Full};
 use ledger::event::{Decision, EventError, Turned};
 use ledger::{Durability, Ledger, Open, Receipt};
-use signals::{Facts, Seen, Signals, Unreadable};
+use signals::{Facts, Request, Seen, Signals, Unreadable};
 use tokio::time::{Duration, Instant};
 use verdict::{Audit, Permit, Question, Refused, Resource, Verdict};
 
@@ -69,7 +69,8 @@ struct Read {
 /// A request that policy is not asked about.
 struct Turn {
     why: Reject,
-    request: Option<signals::Request>,
+    request: Option<Request>,
+    request_line: Option<String>,
     route: Option<Arc<Route>>,
 }
 
@@ -142,7 +143,10 @@ impl Gateway {
         let Raw { head, body, conn, .. } = raw;
         let request = match head {
             Ok(request) => request,
-            Err(rejected) => return Err(Turn::unreadable(rejected.why, None, None)),
+            Err(rejected) => {
+                let turn = Turn::unreadable(rejected.why, None, None);
+                return Err(Turn { request_line: Some(rejected.snippet), ..turn });
+            }
         };
         let path = &request.path;
         let (route, params) =
@@ -150,7 +154,7 @@ impl Gateway {
                 Match::Found { route, params } => (Some(route), params),
                 Match::WrongMethod { allow, route } => {
                     let why = Reject::MethodNotAllowed { allow };
-                    return Err(Turn { why, request: Some(request), route: Some(route) });
+                    return Err(Turn::new(why, Some(request), Some(route)));
                 }
                 Match::NoRoute => (None, Vec::new()),
             };
@@ -163,7 +167,7 @@ impl Gateway {
         }
         let upstream = route.as_deref().and_then(|route| snapshot.upstream(route));
         let (Some(route), Some(upstream)) = (route, upstream) else {
-            return Err(Turn { why: Reject::NotFound, request: Some(request), route: None });
+            return Err(Turn::new(Reject::NotFound, Some(request), None));
         };
         let resource = route.resource(&params);
         let mut exchange = Exchange { request, body, conn };
@@ -276,6 +280,7 @@ impl Gateway {
             },
             conn: &asked.conn,
             request: turn.request.as_ref(),
+            request_line: turn.request_line.as_deref(),
             route: turn.route.as_ref().map(|route| route.name.as_str()),
         };
         let decision = turned.record(self.ledger.producer());
@@ -316,12 +321,12 @@ impl Gateway {
 }
 
 impl Turn {
-    fn unreadable(
-        why: Unreadable,
-        request: Option<signals::Request>,
-        route: Option<Arc<Route>>,
-    ) -> Self {
-        Self { why: Reject::Unreadable(why), request, route }
+    fn new(why: Reject, request: Option<Request>, route: Option<Arc<Route>>) -> Self {
+        Self { why, request, request_line: None, route }
+    }
+
+    fn unreadable(why: Unreadable, request: Option<Request>, route: Option<Arc<Route>>) -> Self {
+        Self::new(Reject::Unreadable(why), request, route)
     }
 }
 

@@ -62,6 +62,8 @@ pub struct TurnedAway<'a> {
     pub conn: &'a Conn,
     /// The request, if it could be read.
     pub request: Option<&'a Request>,
+    /// If it could not, what may be told of its request line.
+    pub request_line: Option<&'a str>,
     /// The route's name, if the path has one.
     pub route: Option<&'a str>,
 }
@@ -146,9 +148,10 @@ impl TurnedAway<'_> {
     /// # Errors
     /// A name of the configuration does not fit.
     pub fn record(&self, producer: &Producer) -> Result<Decision, EventError> {
-        let http = self
+        let mut http = self
             .request
             .map_or_else(HttpRequest::default, |request| http(request, request.path.as_str()));
+        http.request_line = self.request_line;
         let subject = Subject::Http(self.why);
         self.mark.seal(subject, self.conn, http, self.request, self.route, producer)
     }
@@ -202,6 +205,7 @@ fn http<'a>(request: &'a Request, path: &'a str) -> HttpRequest<'a> {
         path: Some(path),
         user_agent: field("user-agent"),
         request_id: field("x-request-id"),
+        request_line: None,
     }
 }
 

@@ -316,7 +316,7 @@ reload: {watch: maybe}
     assert_eq!(problems(&[("p.yaml", text)]), WANT);
 }
 
-const WANT: [&str; 31] = [
+const WANT: [&str; 32] = [
     "p.yaml:1:10: 3 is above 1, the most allowed",
     "p.yaml:2:19: `EXAMPLE.com` is not a DNS name in lower case | such as `example.com`",
     "p.yaml:2:60: unknown key `worker` | did you mean `workers`?",

@@ -238,6 +238,7 @@ fn nothing_secret_is_recorded() {
         why: Turned::NotFound,
         conn: &conn,
         request: Some(&request),
+        request_line: None,
         route: None,
     };
     let turned = json(&turned.record(&producer()).unwrap());
@@ -255,11 +256,13 @@ fn what_could_not_be_read_is_recorded_all_the_same() {
         why: Turned::Unreadable { code: "bare_lf" },
         conn: &conn,
         request: None,
+        request_line: Some("GET /a"),
         route: None,
     };
     let event = json(&turned.record(&producer()).unwrap());
     assert_eq!(event["class_uid"], 4002);
     assert_eq!(event["status_detail"], "bare_lf");
+    assert_eq!(event["unmapped"]["request_line"], "GET /a");
     assert_eq!(event["tls"]["version"], "TLSv1.3");
     assert_eq!(event["src_endpoint"]["ip"], "203.0.113.24");
     assert_eq!(event["http_request"], serde_json::json!({}));

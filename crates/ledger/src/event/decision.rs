@@ -286,6 +286,8 @@ pub struct HttpRequest<'a> {
     pub user_agent: Option<&'a [u8]>,
     /// `X-Request-ID`: the client's word, data only.
     pub request_id: Option<&'a [u8]>,
+    /// What may be told of the request line of a request that could not be read: up to its query.
+    pub request_line: Option<&'a str>,
 }
 
 /// The connection.

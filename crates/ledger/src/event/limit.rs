@@ -37,6 +37,9 @@ pub const REQUEST_ID_BYTES_MAX: usize = 256;
 /// A method that OCSF has no name for. Cut.
 pub const METHOD_BYTES_MAX: usize = 32;
 
+/// The request line of a request that could not be read. Cut.
+pub const REQUEST_LINE_BYTES_MAX: usize = 1024;
+
 /// Where a rule of the rule engine matched (`ARGS:q`). Cut.
 pub const RULE_TARGET_BYTES_MAX: usize = 256;
 

@@ -25,6 +25,8 @@ struct Unmapped<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     request_digest: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    request_line: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     message_id: Option<&'a str>,
@@ -61,6 +63,10 @@ impl DecisionFields<'_> {
             durability: self.durability,
             method: unnamed.map(|method| cutter.text(method, limit::METHOD_BYTES_MAX)),
             request_digest: self.request_digest.map(objects::sha256),
+            request_line: self
+                .http
+                .request_line
+                .map(|line| cutter.text(line, limit::REQUEST_LINE_BYTES_MAX)),
             reason: None,
             message_id: None,
             question: None,
