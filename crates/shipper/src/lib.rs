@@ -13,6 +13,8 @@ mod partition;
 mod producer;
 mod ship;
 mod status;
+#[cfg(test)]
+mod tests;
 
 pub use message::Topics;
 pub use ship::{Options, ShipError, Shipper};

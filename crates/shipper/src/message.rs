@@ -42,9 +42,9 @@ pub(crate) fn headers(origin: &str, entry: &Entry) -> OwnedHeaders {
     ];
     let traceparent = traceparent.as_deref().map(|value| ("traceparent", value));
     let none = OwnedHeaders::new_with_capacity(all.len() + 1);
-    all.into_iter().chain(traceparent).fold(none, |headers, (key, value)| {
-        headers.insert(Header { key, value: Some(value) })
-    })
+    all.into_iter()
+        .chain(traceparent)
+        .fold(none, |headers, (key, value)| headers.insert(Header { key, value: Some(value) }))
 }
 
 fn ce_type(kind: Kind) -> &'static str {
@@ -91,7 +91,7 @@ mod tests {
             (951_782_399_999, "2000-02-28T23:59:59.999Z"),
             (951_782_400_000, "2000-02-29T00:00:00.000Z"),
             (951_868_800_000, "2000-03-01T00:00:00.000Z"),
-            (1_795_262_951_123, "2026-11-21T23:09:11.123Z"),
+            (1_795_262_951_123, "2026-11-21T12:09:11.123Z"),
             (4_107_542_400_000, "2100-03-01T00:00:00.000Z"),
             (-1, "1969-12-31T23:59:59.999Z"),
         ] {

@@ -39,6 +39,9 @@ const FIXED: [(&str, &str); 6] = [
     ("allow.auto.create.topics", "false"),
 ];
 
+/// Other names of what is fixed.
+const ALIASES: [&str; 2] = ["message.timeout.ms", "request.required.acks"];
+
 /// Cloning it is cheap. The last one waits when it is dropped: drop it off the runtime.
 #[derive(Clone)]
 pub(crate) struct Producer(FutureProducer);
@@ -58,6 +61,7 @@ impl Producer {
     pub(crate) fn new(options: &Options) -> KafkaResult<Self> {
         let mut config = ClientConfig::new();
         let given = options.properties.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let given = given.filter(|(name, _)| !ALIASES.contains(name));
         for (name, value) in USUAL.into_iter().chain(given).chain(FIXED) {
             config.set(name, value);
         }

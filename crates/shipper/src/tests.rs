@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::{Options, ShipError, Shipper, Status, Topics};
 use fixtures::harness::wait_for;
 use fixtures::topic::{self, Entry};
 use ledger::event::Producer;
@@ -17,7 +18,6 @@ use ledger::{Kind, Ledger, Record, SpoolOptions};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
-use shipper::{Options, ShipError, Shipper, Status, Topics};
 use tokio::task::JoinHandle;
 
 const NOW_MS: i64 = 1_795_262_951_123;
@@ -40,8 +40,7 @@ fn start(spool: &Path) -> Ledger {
     let certificate = root().certify(key.verifier_key(), &prefix, validity).unwrap();
     let issuer = Issuer::open(&private(2), &certificate, root().verifier_key()).unwrap();
     let log = "audit.acme.example/eu1/gw-a";
-    let producer =
-        Producer { version: "0.1.0".into(), log: log.into(), instance: "gw-a".into() };
+    let producer = Producer { version: "0.1.0".into(), log: log.into(), instance: "gw-a".into() };
     let spool = SpoolOptions { volatile: true, ..SpoolOptions::new(spool, 1 << 30) };
     let mut options = ledger::Options::new(producer, issuer, spool, || NOW_MS);
     options.deadline = LIMIT;
@@ -128,6 +127,10 @@ struct Shipping {
 }
 
 impl Shipping {
+    fn wait<T>(&self, look: impl Fn(&Status) -> Option<T>) -> T {
+        wait_for("the shipper", LIMIT, || Ok(look(&self.status))).unwrap()
+    }
+
     async fn end(self) -> Arc<Status> {
         tokio::time::timeout(LIMIT, self.task).await.expect("shipping ends").unwrap().unwrap();
         self.status
@@ -159,7 +162,9 @@ fn verified(kafka: &Kafka) -> BTreeMap<String, (u64, usize)> {
         let origin: Origin = name.parse().unwrap();
         let (log, again) = logs.entry(name.clone()).or_insert((0, 0));
         if *log == 0 {
-            trail.statement(&origin, &statements[&format!("{name}#issuer")], &statements[&name]).unwrap();
+            trail
+                .statement(&origin, &statements[&format!("{name}#issuer")], &statements[&name])
+                .unwrap();
         }
         let index: u64 = header(&entry, "audit-index").parse().unwrap();
         assert!(index <= *log, "leaf {index} of `{name}` came before leaf {log}");
@@ -211,7 +216,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_event_arrives_in_order_and_closing_ends_it() {
     let (spool, kafka) = (tempfile::tempdir().unwrap(), Kafka::without_topics());
     kafka.make_topics(4);
@@ -236,11 +241,12 @@ async fn every_event_arrives_in_order_and_closing_ends_it() {
     check(1, "ce_specversion", "1.0");
     check(1, "content-type", "application/json");
     check(701, "ce_type", "dev.portcullis.audit.log_close.v1");
-    let traced = events.iter().filter(|entry| entry.headers.iter().any(|(name, _)| name == "traceparent"));
+    let traced =
+        events.iter().filter(|entry| entry.headers.iter().any(|(name, _)| name == "traceparent"));
     assert_eq!(traced.count(), 350);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_small_queue_only_slows_it() {
     let (spool, kafka) = (tempfile::tempdir().unwrap(), Kafka::start());
     let ledger = start(spool.path());
@@ -251,15 +257,13 @@ async fn a_small_queue_only_slows_it() {
     assert_eq!(verified(&kafka), BTreeMap::from([(ledger.status().origin, (502, 0))]));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_producer_that_failed_for_good_is_replaced() {
     let (spool, kafka) = (tempfile::tempdir().unwrap(), Kafka::start());
     let ledger = start(spool.path());
     let shipping = kafka.ship(&ledger);
     record(&ledger, 100).await;
-    while shipping.status.delivered() < 50 {
-        tokio::task::yield_now().await;
-    }
+    shipping.wait(|status| (status.delivered() >= 50).then_some(()));
     let out_of_order = RDKafkaRespErr::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER;
     kafka.refuse(&[out_of_order]);
     record(&ledger, 300).await;
@@ -271,20 +275,16 @@ async fn a_producer_that_failed_for_good_is_replaced() {
     assert_eq!((leaves, checkpoints(&kafka)[&origin]), (402, 402));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broker_that_is_away_is_waited_for() {
     let (spool, kafka) = (tempfile::tempdir().unwrap(), Kafka::start());
     let ledger = start(spool.path());
     kafka.cluster.broker_down(1).unwrap();
     let shipping = kafka.ship(&ledger);
     record(&ledger, 50).await;
-    while shipping.status.last_error().is_none() {
-        tokio::task::yield_now().await;
-    }
+    shipping.wait(Status::last_error);
     kafka.cluster.broker_up(1).unwrap();
-    while shipping.status.delivered() < 51 {
-        tokio::task::yield_now().await;
-    }
+    shipping.wait(|status| (status.delivered() == 51).then_some(()));
     kafka.cluster.broker_down(1).unwrap();
     record(&ledger, 50).await;
     ledger.close().await.unwrap();
@@ -296,24 +296,19 @@ async fn a_broker_that_is_away_is_waited_for() {
     assert_eq!(leaves, 102);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn topics_that_are_missing_are_named() {
     let (spool, kafka) = (tempfile::tempdir().unwrap(), Kafka::without_topics());
     let ledger = start(spool.path());
     let shipping = kafka.ship(&ledger);
-    let error = loop {
-        if let Some(error) = shipping.status.last_error() {
-            break error;
-        }
-        tokio::task::yield_now().await;
-    };
+    let error = shipping.wait(Status::last_error);
     assert!(error.contains("`audit.events.v1`"), "{error}");
     kafka.make_topics(1);
     ledger.close().await.unwrap();
     assert_eq!(shipping.end().await.delivered(), 2);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_property_that_is_none_ends_it() {
     let (spool, kafka) = (tempfile::tempdir().unwrap(), Kafka::start());
     let ledger = start(spool.path());
@@ -322,7 +317,7 @@ async fn a_property_that_is_none_ends_it() {
     assert!(matches!(ended, Err(ShipError::Producer(_))), "{ended:?}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_keeps_the_trail_whole_cannot_be_set() {
     let (spool, kafka) = (tempfile::tempdir().unwrap(), Kafka::start());
     let ledger = start(spool.path());
@@ -335,11 +330,11 @@ async fn what_keeps_the_trail_whole_cannot_be_set() {
     assert!(kafka.read(&kafka.topics.events).iter().all(|entry| entry.offset >= 0));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn logs_that_a_crash_left_are_shipped_before_the_live_one() {
     let (spool, kafka) = (tempfile::tempdir().unwrap(), Kafka::start());
     let mut origins = Vec::new();
-    let mut dir = spool.path().to_owned();
+    let mut dir = spool.path().join("first");
     for crash in 0..3 {
         let ledger = start(&dir);
         record(&ledger, 20).await;
