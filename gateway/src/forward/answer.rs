@@ -122,6 +122,8 @@ pub(super) struct Relay {
     incoming: Incoming,
     lease: Option<Lease>,
     progress: Option<Arc<Progress>>,
+    /// The upstream may have taken the request's body for the next request (RFC 9110 §9.3.1).
+    doubtful: bool,
     idle: Duration,
     waiting_since: Option<Instant>,
     alarm: Option<Pin<Box<Sleep>>>,
@@ -131,23 +133,34 @@ impl Relay {
     pub(super) fn new(
         incoming: Incoming,
         lease: Lease,
+        method: &Method,
         progress: Option<Arc<Progress>>,
         idle: Duration,
     ) -> Self {
-        let mut relay =
-            Self { incoming, lease: Some(lease), progress, idle, waiting_since: None, alarm: None };
+        let bodiless = matches!(*method, Method::GET | Method::HEAD | Method::DELETE);
+        let mut relay = Self {
+            incoming,
+            lease: Some(lease),
+            doubtful: bodiless && progress.is_some(),
+            progress,
+            idle,
+            waiting_since: None,
+            alarm: None,
+        };
         if relay.incoming.is_end_stream() {
             relay.over();
         }
         relay
     }
 
-    /// The answer is over. The connection is kept if the request is over too.
+    /// The answer is over. The connection is kept if the request is over too, and the upstream
+    /// cannot have seen its end elsewhere.
     fn over(&mut self) {
         self.alarm = None;
         let sent = self.progress.as_ref().is_none_or(|progress| progress.turn() == Turn::Done);
         if let Some(lease) = self.lease.take()
             && sent
+            && !self.doubtful
         {
             lease.release();
         }

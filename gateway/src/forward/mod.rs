@@ -141,7 +141,7 @@ async fn ask(
     let address = lease.address();
     let (mut parts, incoming) = response.into_parts();
     answer::clean(&mut parts.headers, parts.status, &method).map_err(|fault| fault.at(address))?;
-    let relay = Relay::new(incoming, lease, progress, upstream.limits.idle_timeout);
+    let relay = Relay::new(incoming, lease, &method, progress, upstream.limits.idle_timeout);
     // A new response: hyper's own has the upstream's version and reason phrase.
     let mut response = Response::new(relay);
     *response.status_mut() = parts.status;

@@ -238,3 +238,27 @@ async fn names_are_looked_up() {
     let ended = soon(rig.endings.recv()).await.expect("a completion");
     assert_eq!(ended.upstream.and_then(|upstream| upstream.address), Some(address));
 }
+
+/// An upstream that ignores the body of a GET reads it as the next request (CL.0 desync).
+#[tokio::test]
+async fn a_connection_that_took_a_body_with_a_get_is_not_kept() {
+    for (method, kept) in [("GET", 0), ("HEAD", 0), ("DELETE", 0), ("POST", 1)] {
+        let (origin, address) = Origin::start().await;
+        let rig = Rig::to(&[address], Limits::default());
+        let sending = Sending {
+            request: request(method, "/", &[], Framing::Length(2)),
+            ..post(Framing::Length(2), Feed::of([data("ab")]))
+        };
+        let serve = async {
+            let mut wire = origin.accept().await;
+            wire.head().await;
+            wire.read_to(b"ab").await;
+            wire.write("HTTP/1.1 204 No Content\r\n\r\n").await;
+            wire
+        };
+        let (answered, _wire) = tokio::join!(soon(rig.forward(sending)), serve);
+        let response = answered.map_err(|failed| failed.failure).expect("an answer");
+        assert_eq!(whole(response).await.expect("a body"), "");
+        assert_eq!(rig.pools.idle(), kept, "{method}");
+    }
+}
