@@ -68,6 +68,7 @@ pub(super) fn fields<'a>(subject: Subject<'a>) -> DecisionFields<'a> {
             path: Some("/v1/orders/o-98213"),
             user_agent: Some(b"curl/8.5.0"),
             request_id: Some(b"req-1"),
+            request_line: None,
         },
         conn: Connection {
             ip: "203.0.113.24".parse().unwrap(),
@@ -138,7 +139,8 @@ fn decisions() -> Vec<Decision> {
             all.push(fields.seal(&producer()).unwrap());
         }
         let mut fields = fields(Subject::Http(why));
-        fields.http = HttpRequest { version: Some("HTTP/1.1"), ..HttpRequest::default() };
+        let request_line = Some("GET /%2e%2e");
+        fields.http = HttpRequest { request_line, ..HttpRequest::default() };
         fields.route = None;
         fields.request_digest = None;
         fields.trace = None;
