@@ -1,21 +1,15 @@
-//! From directives to a rule set: names resolved, patterns gathered into one automaton for each
-//! chain of transformations.
+//! From directives to a rule set: names resolved, links planned.
 
-use std::collections::{HashMap, HashSet};
-
-use regex::bytes::{RegexSet, RegexSetBuilder};
+use std::collections::HashSet;
 
 use crate::{
-    input::{Collection, Value},
+    input::Collection,
     operator::Operator,
-    parse::{self, Action, Directive, Piece, Target},
+    parse::{self, Action, Directive, Piece, Target, Test},
+    plan::{Link, Plan, Planning, Probe, Selector},
     problem::{Fault, Problem},
     transform::Transform,
 };
-
-/// Bytes one automaton may take when compiled, and for its cache at run time.
-const AUTOMATON_BYTES_MAX: usize = 64 << 20;
-const AUTOMATON_CACHE_BYTES: usize = 2 << 20;
 
 /// The variable in which the score is, by the name the Core Rule Set gives it.
 pub(crate) const SCORE: &str = "blocking_inbound_anomaly_score";
@@ -26,8 +20,7 @@ pub(crate) const THRESHOLD: &str = "inbound_anomaly_score_threshold";
 #[derive(Debug)]
 pub struct RuleSet {
     pub(crate) rules: Vec<Rule>,
-    pub(crate) links: Vec<Link>,
-    pub(crate) groups: Vec<Group>,
+    pub(crate) plan: Plan,
 }
 
 /// A rule: it matches when all its links do.
@@ -40,37 +33,6 @@ pub(crate) struct Rule {
     pub(crate) phase: u8,
     pub(crate) links: std::ops::Range<usize>,
     pub(crate) sets: Vec<Set>,
-}
-
-/// One test of a rule or of its chain.
-#[derive(Debug)]
-pub(crate) struct Link {
-    targets: Vec<Selector>,
-    pub(crate) negated: bool,
-    pub(crate) probe: Probe,
-}
-
-#[derive(Debug)]
-struct Selector {
-    excluded: bool,
-    collections: &'static [Collection],
-    name: Option<String>,
-}
-
-/// How a link is tested, once for each value its group transformed.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Probe {
-    Pattern(usize),
-    Sqli,
-    Xss,
-}
-
-/// The links that look at values through the same transformations.
-#[derive(Debug)]
-pub(crate) struct Group {
-    pub(crate) transforms: Vec<Transform>,
-    pub(crate) patterns: RegexSet,
-    pub(crate) links: Vec<usize>,
 }
 
 /// `setvar`: what a match does to a variable.
@@ -92,19 +54,6 @@ pub(crate) enum Change {
 pub(crate) enum Amount {
     Number(i64),
     Variable(String),
-}
-
-impl Link {
-    /// The link looks at this value.
-    pub(crate) fn targets(&self, value: &Value) -> bool {
-        let named = |selector: &&Selector| {
-            selector.collections.contains(&value.collection)
-                && selector.name.as_ref().is_none_or(|name| name.eq_ignore_ascii_case(&value.name))
-        };
-        let (excluded, included): (Vec<&Selector>, Vec<&Selector>) =
-            self.targets.iter().partition(|selector| selector.excluded);
-        included.iter().any(named) && !excluded.iter().any(named)
-    }
 }
 
 impl RuleSet {
@@ -159,9 +108,7 @@ impl RuleSet {
 #[derive(Default)]
 struct Building {
     rules: Vec<Rule>,
-    links: Vec<Link>,
-    /// For each chain of transformations: its patterns and its links.
-    groups: HashMap<Vec<Transform>, (Vec<String>, Vec<usize>)>,
+    planning: Planning,
     ids: HashSet<String>,
     /// The rule read last goes on with the next.
     chained: bool,
@@ -197,11 +144,9 @@ impl Building {
     fn directive(&mut self, directive: Directive, faults: &mut Vec<Fault>) -> Result<(), Fault> {
         let actions = Actions::read(&directive.actions, faults);
         let continues = std::mem::replace(&mut self.chained, actions.chain);
-        let start = self.links.len();
+        let start = self.planning.len();
         if let Some(test) = &directive.test {
-            let targets = selectors(&test.targets, faults);
-            let operator = Operator::compile(test)?;
-            self.link(targets, test.negated, operator, actions.transforms);
+            self.link(test, &actions.transforms, faults)?;
         } else if continues || actions.chain {
             return Err(Fault::new(directive.at, "`SecAction` cannot be part of a chain"));
         }
@@ -213,7 +158,7 @@ impl Building {
                 ));
             }
             if let Some(rule) = self.rules.last_mut() {
-                rule.links.end = self.links.len();
+                rule.links.end = self.planning.len();
                 rule.sets.extend(actions.sets);
             }
             return Ok(());
@@ -228,7 +173,7 @@ impl Building {
             tags: actions.tags,
             silent: actions.silent || directive.test.is_none(),
             phase: actions.phase.unwrap_or(2),
-            links: start..self.links.len(),
+            links: start..self.planning.len(),
             sets: actions.sets,
         });
         Ok(())
@@ -236,39 +181,24 @@ impl Building {
 
     fn link(
         &mut self,
-        targets: Vec<Selector>,
-        negated: bool,
-        operator: Operator,
-        transforms: Vec<Transform>,
-    ) {
-        let (patterns, links) = self.groups.entry(transforms).or_default();
-        let probe = match operator {
-            Operator::Pattern(pattern) => {
-                patterns.push(pattern);
-                Probe::Pattern(patterns.len() - 1)
-            }
+        test: &Test,
+        transforms: &[Transform],
+        faults: &mut Vec<Fault>,
+    ) -> Result<(), Fault> {
+        let (included, excluded) = selectors(&test.targets, faults);
+        let probe = match Operator::compile(test)? {
+            Operator::Pattern(pattern) => Probe::Pattern(self.planning.pattern(pattern)),
             Operator::Sqli => Probe::Sqli,
             Operator::Xss => Probe::Xss,
         };
-        links.push(self.links.len());
-        self.links.push(Link { targets, negated, probe });
+        let steps = self.planning.steps(transforms);
+        self.planning.link(Link { included, excluded, negated: test.negated, probe, steps });
+        Ok(())
     }
 
-    fn finish(self) -> Result<RuleSet, regex::Error> {
-        let mut groups = Vec::with_capacity(self.groups.len());
-        for (transforms, (patterns, links)) in self.groups {
-            let patterns = RegexSetBuilder::new(patterns)
-                .unicode(false)
-                .dot_matches_new_line(true)
-                .multi_line(true)
-                .size_limit(AUTOMATON_BYTES_MAX)
-                .dfa_size_limit(AUTOMATON_CACHE_BYTES)
-                .build()?;
-            groups.push(Group { transforms, patterns, links });
-        }
-        let mut rules = self.rules;
-        rules.sort_by_key(|rule| rule.phase);
-        Ok(RuleSet { rules, links: self.links, groups })
+    fn finish(mut self) -> Result<RuleSet, regex::Error> {
+        self.rules.sort_by_key(|rule| rule.phase);
+        Ok(RuleSet { rules: self.rules, plan: self.planning.finish()? })
     }
 }
 
@@ -364,24 +294,24 @@ fn is_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
-fn selectors(targets: &[Target], faults: &mut Vec<Fault>) -> Vec<Selector> {
-    let mut selectors = Vec::with_capacity(targets.len());
+/// The targets that are meant, and those that are excluded from them.
+fn selectors(targets: &[Target], faults: &mut Vec<Fault>) -> (Vec<Selector>, Vec<Selector>) {
+    let (mut included, mut excluded) = (Vec::new(), Vec::new());
     for target in targets {
+        let list = if target.excluded { &mut excluded } else { &mut included };
         match Collection::named(&target.collection.text) {
-            Some(collections) => selectors.push(Selector {
-                excluded: target.excluded,
-                collections,
-                name: target.selector.clone(),
-            }),
+            Some(collections) => {
+                list.push(Selector { collections, name: target.selector.clone() });
+            }
             None => faults.push(Fault::new(
                 target.collection.at,
                 format!("unknown target `{}`", target.collection.text),
             )),
         }
     }
-    if !selectors.is_empty() && selectors.iter().all(|selector| selector.excluded) {
+    if targets.iter().all(|target| target.excluded) {
         let at = targets.first().map_or(0, |target| target.collection.at);
         faults.push(Fault::new(at, "the rule excludes targets and names none"));
     }
-    selectors
+    (included, excluded)
 }

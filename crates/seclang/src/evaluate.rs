@@ -1,12 +1,10 @@
-//! Looking at a request: every value once through every chain of transformations, then the rules
-//! in order.
+//! Looking at a request: what each link matches, then the rules in order.
 
-use std::{borrow::Cow, collections::HashMap};
+use std::collections::HashMap;
 
 use crate::{
-    compile::{Amount, Change, Group, Probe, Rule, RuleSet, SCORE, Set, THRESHOLD},
+    compile::{Amount, Change, Rule, RuleSet, SCORE, Set, THRESHOLD},
     input::{Input, Value},
-    operator,
 };
 
 /// What a rule set makes of a request.
@@ -36,7 +34,7 @@ pub struct Hit {
 impl RuleSet {
     /// Looks at a request.
     pub fn evaluate(&self, input: &Input) -> Outcome {
-        let matches = self.matches(input);
+        let matches = self.plan.matches(input.values());
         let mut variables: HashMap<&str, i64> = HashMap::new();
         let mut hits = Vec::new();
         for rule in &self.rules {
@@ -53,61 +51,6 @@ impl RuleSet {
         }
         let read = |name: &str| variables.get(name).copied().unwrap_or(0);
         Outcome { score: read(SCORE), threshold: read(THRESHOLD), hits }
-    }
-
-    /// For each link the first value it matched.
-    fn matches<'a>(&self, input: &'a Input) -> Vec<Option<&'a Value>> {
-        let mut found = vec![None; self.links.len()];
-        for group in &self.groups {
-            for value in input.values() {
-                self.look(group, value, &mut found);
-            }
-        }
-        found
-    }
-
-    fn look<'a>(&self, group: &Group, value: &'a Value, found: &mut [Option<&'a Value>]) {
-        let link = |index: &usize| self.links.get(*index).map(|link| (*index, link));
-        let mut wanted = group
-            .links
-            .iter()
-            .filter(|index| found.get(**index).is_some_and(Option::is_none))
-            .filter_map(link)
-            .filter(|(_, link)| link.targets(value))
-            .peekable();
-        if wanted.peek().is_none() {
-            return;
-        }
-        let bytes = group.transform(&value.bytes);
-        let patterns = group.patterns.matches(&bytes);
-        let mut hits = Vec::new();
-        for (index, link) in wanted {
-            let holds = match link.probe {
-                Probe::Pattern(pattern) => patterns.matched(pattern),
-                Probe::Sqli => operator::is_sqli(&bytes),
-                Probe::Xss => operator::is_xss(&bytes),
-            };
-            if holds != link.negated {
-                hits.push(index);
-            }
-        }
-        for index in hits {
-            if let Some(found) = found.get_mut(index) {
-                *found = Some(value);
-            }
-        }
-    }
-}
-
-impl Group {
-    fn transform<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
-        let mut bytes = Cow::Borrowed(bytes);
-        for transform in &self.transforms {
-            if let Some(changed) = transform.apply(&bytes) {
-                bytes = Cow::Owned(changed);
-            }
-        }
-        bytes
     }
 }
 

@@ -32,6 +32,23 @@ pub enum Collection {
 }
 
 impl Collection {
+    /// All of them, each at its own index.
+    pub(crate) const ALL: [Self; 13] = [
+        Self::ArgsGet,
+        Self::ArgsPost,
+        Self::ArgsNames,
+        Self::RequestHeaders,
+        Self::RequestHeadersNames,
+        Self::RequestCookies,
+        Self::RequestCookiesNames,
+        Self::RequestUri,
+        Self::RequestFilename,
+        Self::RequestBasename,
+        Self::QueryString,
+        Self::RequestMethod,
+        Self::RequestBody,
+    ];
+
     const NAMES: [(&'static str, &'static [Self]); 14] = [
         ("ARGS", &[Self::ArgsGet, Self::ArgsPost]),
         ("ARGS_GET", &[Self::ArgsGet]),
@@ -78,25 +95,62 @@ pub struct Value {
     pub bytes: Vec<u8>,
 }
 
-/// Everything a rule set looks at, of one request.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// Everything a rule set looks at, of one request; no more values than it was made for.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Input {
     values: Vec<Value>,
+    values_max: usize,
+    full: bool,
 }
 
 impl Input {
-    /// Adds a value.
+    /// For at most so many values.
+    pub fn new(values_max: usize) -> Self {
+        Self { values: Vec::new(), values_max, full: false }
+    }
+
+    /// Adds a value, if there is room.
     pub fn push(
         &mut self,
         collection: Collection,
         name: impl Into<String>,
         bytes: impl Into<Vec<u8>>,
     ) {
-        self.values.push(Value { collection, name: name.into(), bytes: bytes.into() });
+        self.full |= self.values.len() >= self.values_max;
+        if !self.full {
+            self.values.push(Value { collection, name: name.into(), bytes: bytes.into() });
+        }
     }
 
     /// All values.
     pub fn values(&self) -> &[Value] {
         &self.values
+    }
+
+    /// There was no room for a value.
+    pub fn is_truncated(&self) -> bool {
+        self.full
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_collection_is_at_its_own_index() {
+        for (index, collection) in Collection::ALL.into_iter().enumerate() {
+            assert_eq!(collection as usize, index);
+            assert!(!collection.target().is_empty());
+        }
+    }
+
+    #[test]
+    fn the_value_that_is_one_too_many_is_left_out() {
+        let mut input = Input::new(2);
+        for (n, truncated) in [(1, false), (2, false), (3, true)] {
+            input.push(Collection::ArgsGet, "n", n.to_string());
+            assert_eq!((input.values().len(), input.is_truncated()), (n.min(2), truncated));
+        }
     }
 }

@@ -1,18 +1,20 @@
 //! A rule engine for SecLang, the language of ModSecurity rule sets.
 //!
 //! Text is [parsed](RuleSet::load) with every problem listed at once, compiled, and matched in
-//! time linear in what is inspected: patterns run on the `regex` crate's automata, once for each
-//! value and chain of transformations, whatever the number of rules.
+//! time linear in what is inspected: all patterns run together on one of the `regex` crate's
+//! automata, once for each different text that transformations make of a value.
 //!
 //! A rule set reports: it has no `deny`, no `drop` and no redirect. Its score and what matched are
 //! facts that policy decides on. What the engine does not know (a directive, an operator, an
 //! action) is an error when the rules are loaded, never skipped.
 
+mod byte_set;
 mod compile;
 mod evaluate;
 mod input;
 mod operator;
 mod parse;
+mod plan;
 mod problem;
 mod transform;
 

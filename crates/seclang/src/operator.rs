@@ -3,7 +3,7 @@
 use libinjectionrs::{detect_sqli, detect_xss};
 use regex::bytes::{Regex, RegexBuilder};
 
-use crate::{parse::Test, problem::Fault};
+use crate::{byte_set::ByteSet, parse::Test, problem::Fault};
 
 /// Bytes a compiled pattern may take.
 const PATTERN_BYTES_MAX: usize = 10 << 20;
@@ -49,16 +49,16 @@ impl Operator {
     }
 }
 
-/// libinjection's verdict. Input that cannot hold an attack is not tokenized: SQL needs a byte
-/// that is neither letter, digit nor underscore, markup needs `<` or `=`.
-pub(crate) fn is_sqli(bytes: &[u8]) -> bool {
-    let word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
-    !bytes.iter().all(word) && detect_sqli(bytes).is_injection()
+/// libinjection's verdict. A text that cannot hold an attack is not tokenized: SQL needs a byte
+/// that is neither letter, digit nor underscore.
+pub(crate) fn is_sqli(text: &[u8], seen: ByteSet) -> bool {
+    !seen.within(ByteSet::WORD) && detect_sqli(text).is_injection()
 }
 
-/// As [`is_sqli`], for markup.
-pub(crate) fn is_xss(bytes: &[u8]) -> bool {
-    bytes.iter().any(|byte| matches!(byte, b'<' | b'=')) && detect_xss(bytes).is_injection()
+/// As [`is_sqli`]; markup needs `<` or `=`.
+pub(crate) fn is_xss(text: &[u8], seen: ByteSet) -> bool {
+    const NEEDED: ByteSet = ByteSet::of(b"<=");
+    seen.meets(NEEDED) && detect_xss(text).is_injection()
 }
 
 /// The options all patterns are compiled with: a pattern must see every byte, also in what is not

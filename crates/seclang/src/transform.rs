@@ -6,6 +6,8 @@ use base64::{
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
 
+use crate::byte_set::ByteSet;
+
 /// A transformation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Transform {
@@ -50,28 +52,44 @@ impl Transform {
         Self::NAMES.iter().find(|(known, _)| *known == name).map(|(_, transform)| *transform)
     }
 
+    /// A text that holds none of these bytes comes out as it went in.
+    pub(crate) fn acts_on(self) -> ByteSet {
+        const SPACE: ByteSet = ByteSet::of(b" \t\n\x0b\x0c\r\xa0");
+        const COMMAND: ByteSet = ByteSet::of(b"\\'\"^ ,;\t\r\n/(").and(ByteSet::UPPER);
+        match self {
+            Self::Base64Decode => ByteSet::ALL,
+            Self::CmdLine => COMMAND,
+            Self::CompressWhitespace | Self::RemoveWhitespace => SPACE,
+            Self::CssDecode | Self::JsDecode => const { ByteSet::of(b"\\") },
+            Self::HtmlEntityDecode => const { ByteSet::of(b"&") },
+            Self::Lowercase => ByteSet::UPPER,
+            Self::NormalizePath | Self::ReplaceComments => const { ByteSet::of(b"/") },
+            Self::NormalizePathWin => const { ByteSet::of(b"/\\") },
+            Self::RemoveNulls => const { ByteSet::of(b"\0") },
+            Self::UrlDecode | Self::UrlDecodeUni => const { ByteSet::of(b"%+") },
+        }
+    }
+
     /// The bytes after it.
     pub(crate) fn apply(self, bytes: &[u8]) -> Option<Vec<u8>> {
-        let has = |wanted: &[u8]| bytes.iter().any(|byte| wanted.contains(byte));
         let out = match self {
             Self::Base64Decode => base64_decode(bytes),
             Self::CmdLine => cmd_line(bytes),
             Self::CompressWhitespace => compress_whitespace(bytes),
-            Self::CssDecode if has(b"\\") => css_decode(bytes),
-            Self::HtmlEntityDecode if has(b"&") => html_entity_decode(bytes),
-            Self::JsDecode if has(b"\\") => js_decode(bytes),
+            Self::CssDecode => css_decode(bytes),
+            Self::HtmlEntityDecode => html_entity_decode(bytes),
+            Self::JsDecode => js_decode(bytes),
             Self::Lowercase => bytes.to_ascii_lowercase(),
-            Self::NormalizePath if has(b"/") => normalize_path(bytes),
-            Self::NormalizePathWin if has(b"/\\") => {
+            Self::NormalizePath => normalize_path(bytes),
+            Self::NormalizePathWin => {
                 let slashes = |byte: &u8| if *byte == b'\\' { b'/' } else { *byte };
                 normalize_path(&bytes.iter().map(slashes).collect::<Vec<u8>>())
             }
-            Self::RemoveNulls if has(b"\0") => without(bytes, |byte| byte == 0),
+            Self::RemoveNulls => without(bytes, |byte| byte == 0),
             Self::RemoveWhitespace => without(bytes, is_space),
-            Self::ReplaceComments if has(b"/") => replace_comments(bytes),
-            Self::UrlDecode if has(b"%+") => url_decode(bytes, false),
-            Self::UrlDecodeUni if has(b"%+") => url_decode(bytes, true),
-            _ => return None,
+            Self::ReplaceComments => replace_comments(bytes),
+            Self::UrlDecode => url_decode(bytes, false),
+            Self::UrlDecodeUni => url_decode(bytes, true),
         };
         (out != bytes).then_some(out)
     }
@@ -180,10 +198,18 @@ fn hex(digits: &[u8]) -> Option<u32> {
     })
 }
 
-/// A code point as one byte: full-width forms as the ASCII they stand for, others cut.
+/// A code point as one byte: full-width forms and look-alikes as the ASCII that code pages make
+/// of them, others cut.
 fn low_byte(code: u32) -> u8 {
     let code = match code {
         0xff01..=0xff5e => code - 0xff00 + 0x20,
+        0x2018 | 0x2019 | 0x2032 | 0x02bc => u32::from(b'\''),
+        0x201c | 0x201d | 0x2033 => u32::from(b'"'),
+        0x2024 => u32::from(b'.'),
+        0x2044 | 0x2215 => u32::from(b'/'),
+        0x2216 => u32::from(b'\\'),
+        0x2039 | 0x2329 | 0x3008 => u32::from(b'<'),
+        0x203a | 0x232a | 0x3009 => u32::from(b'>'),
         _ => code,
     };
     u8::try_from(code & 0xff).unwrap_or(b'?')
@@ -358,6 +384,7 @@ mod tests {
         check("lowercase", b"AbC\xc4", b"abc\xc4");
         check("urlDecode", b"a%20b+c%zz%4", b"a b c%zz%4");
         check("urlDecodeUni", b"%u003cscript%3e%uff1c%u00", b"<script><%u00");
+        check("urlDecodeUni", b"..%u2215%u2019%u2039%u201d%u4e41", b"../'<\"A");
         check("htmlEntityDecode", b"&lt;a&#60;&#x3C;&#x3c &gt&amp;&bogus;&", b"<a<<< >&&bogus;&");
         check("jsDecode", br"\u003ca\x41\101\n\q\", b"<aAA\nq\\");
         check("cssDecode", br"ja\vascript\3a al\65rt\", b"javascript:alert");
@@ -372,6 +399,18 @@ mod tests {
         check("normalizePathWin", br"\a\..\b", b"/b");
         check("base64Decode", b"PHNjcmlwdD4", b"<script>");
         check("base64Decode", b"not base64!", b"not base64!");
+    }
+
+    #[test]
+    fn a_text_without_the_bytes_a_transformation_acts_on_is_left_as_it_is() {
+        for (name, transform) in Transform::NAMES {
+            let inert: Vec<u8> = (0..=255)
+                .filter(|byte| !ByteSet::of(&[*byte]).meets(transform.acts_on()))
+                .collect();
+            assert_eq!(transform.apply(&inert), None, "{name}");
+            let twice = [inert.as_slice(), inert.as_slice()].concat();
+            assert_eq!(transform.apply(&twice), None, "{name}");
+        }
     }
 
     #[test]

@@ -2,8 +2,9 @@
 //!
 //! Parameters are decoded once, as an application would; what rules decode further is theirs.
 //! `Authorization` is not looked at (it is verified, not matched) and cookies are looked at one by
-//! one. A body of a kind that cannot be taken apart, or one that is content-coded, is reported as
-//! not looked at: letting it pass is a line of policy.
+//! one. A body that is neither a form nor JSON nor text, one in another charset than rules are
+//! written for, and one that is content-coded are reported as not looked at: letting them pass is
+//! a line of policy.
 
 mod body;
 mod form;
@@ -57,7 +58,7 @@ impl Rules {
         if inspect == Inspect::Nothing {
             return Waf::default();
         }
-        let mut input = Input::default();
+        let mut input = Input::new(VALUES_MAX);
         head(request, &mut input);
         let read = match inspect {
             Inspect::Body => body::read(request, &mut input),
@@ -66,9 +67,8 @@ impl Rules {
         let outcome = self.0.evaluate(&input);
         let health = match read {
             Read::Unavailable => Health::Unavailable,
-            _ if input.values().len() > VALUES_MAX => Health::Truncated,
-            Read::Truncated => Health::Truncated,
-            Read::All => Health::Ok,
+            Read::All if !input.is_truncated() => Health::Ok,
+            Read::All | Read::Truncated => Health::Truncated,
         };
         fact(outcome, health, request.inspected.bytes.len())
     }
@@ -131,7 +131,7 @@ fn fact(outcome: Outcome, health: Health, inspected: usize) -> Waf {
     let hit = |hit: seclang::Hit| WafHit {
         rule: hit.id,
         message: cut(&hit.message, MESSAGE_CHARS_MAX),
-        target: cut(&hit.target, NAME_CHARS_MAX),
+        target: place(&hit.target),
     };
     Waf {
         health,
@@ -141,6 +141,17 @@ fn fact(outcome: Outcome, health: Health, inspected: usize) -> Waf {
         classes,
         hits: outcome.hits.into_iter().take(HITS_MAX).map(hit).collect(),
         inspected_bytes: i64::try_from(inspected).unwrap_or(i64::MAX),
+    }
+}
+
+/// Where a hit was. A name that is none (what stands before a `=` in a body that is no form, say)
+/// may hold anybody's secret, and is left out.
+fn place(target: &str) -> String {
+    let plain = |char: char| char.is_ascii_alphanumeric() || "_-.$[]".contains(char);
+    match target.split_once(':') {
+        Some((collection, name)) if !name.chars().all(plain) => collection.to_owned(),
+        Some((collection, name)) => format!("{collection}:{}", cut(name, NAME_CHARS_MAX)),
+        None => target.to_owned(),
     }
 }
 

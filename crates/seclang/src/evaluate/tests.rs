@@ -12,7 +12,7 @@ fn load(rules: &str) -> RuleSet {
 }
 
 fn check(rules: &str, values: &[(Collection, &str, &[u8])], want: &[&str]) -> Outcome {
-    let mut input = Input::default();
+    let mut input = Input::new(64);
     for (collection, name, bytes) in values {
         input.push(*collection, *name, *bytes);
     }

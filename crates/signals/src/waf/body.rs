@@ -7,39 +7,46 @@ use crate::{Framing, Request};
 
 /// Adds what can be inspected of the body.
 pub(super) fn read(request: &Request, input: &mut Input) -> Read {
-    let inspected = &request.inspected;
     if matches!(request.framing, Framing::None | Framing::Length(0)) {
         return Read::All;
     }
-    let coded = request.headers.get("content-encoding");
-    if coded.is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+    let mut codings = request.headers.get_all("content-encoding");
+    if codings.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
         return Read::Unavailable;
     }
-    let reach = if inspected.whole { Read::All } else { Read::Truncated };
+    let body = request.inspected.bytes.as_ref();
     match kind(request) {
-        Kind::Form => form::pairs(&inspected.bytes, Collection::ArgsPost, input),
-        Kind::Json if !inspected.whole => {
-            // A part of a document is no document: it is looked at as the text it is.
-            input.push(Collection::RequestBody, "", inspected.bytes.as_ref());
-        }
-        Kind::Json => {
-            if json::values(&inspected.bytes, input).is_err() {
-                input.push(Collection::RequestBody, "", inspected.bytes.as_ref());
+        Kind::Opaque => return Read::Unavailable,
+        Kind::Json if request.inspected.whole => {
+            if json::values(body, input).is_err() {
+                text(body, input);
                 return Read::Unavailable;
             }
         }
-        Kind::Text => input.push(Collection::RequestBody, "", inspected.bytes.as_ref()),
-        Kind::OtherCharset => return Read::Unavailable,
+        // A part of a document is no document: it is looked at as the text it is.
+        Kind::Json => text(body, input),
+        Kind::Form => {
+            form::pairs(body, Collection::ArgsPost, input);
+            json::documents(body, input);
+        }
+        Kind::Text => {
+            text(body, input);
+            json::documents(body, input);
+        }
     }
-    reach
+    if request.inspected.whole { Read::All } else { Read::Truncated }
+}
+
+fn text(body: &[u8], input: &mut Input) {
+    input.push(Collection::RequestBody, "", body);
 }
 
 enum Kind {
     Form,
     Json,
     Text,
-    /// Text in a charset other than ASCII's supersets that rules are written for.
-    OtherCharset,
+    /// Neither of these, or in a charset that rules are not written for.
+    Opaque,
 }
 
 fn kind(request: &Request) -> Kind {
@@ -47,17 +54,46 @@ fn kind(request: &Request) -> Kind {
     let field = String::from_utf8_lossy(field).to_ascii_lowercase();
     let mut parts = field.split(';').map(str::trim);
     let essence = parts.next().unwrap_or_default();
-    let charset =
-        parts.find_map(|part| part.strip_prefix("charset=")).map(|name| name.trim_matches('"'));
-    if charset
-        .is_some_and(|name| !matches!(name, "utf-8" | "us-ascii" | "iso-8859-1" | "windows-1252"))
-    {
-        return Kind::OtherCharset;
+    if !parts.all(is_readable) || has_wide_mark(&request.inspected.bytes) {
+        return Kind::Opaque;
     }
     match essence {
         "application/x-www-form-urlencoded" => Kind::Form,
         "application/json" => Kind::Json,
         _ if essence.ends_with("+json") => Kind::Json,
-        _ => Kind::Text,
+        _ if is_text(essence) => Kind::Text,
+        _ => Kind::Opaque,
     }
+}
+
+/// A parameter of the type that does not name a charset, or one that holds ASCII as it is.
+fn is_readable(parameter: &str) -> bool {
+    const CHARSETS: [&str; 6] =
+        ["utf-8", "utf8", "us-ascii", "iso-8859-1", "iso-8859-15", "windows-1252"];
+    match parameter.split_once('=') {
+        Some((name, charset)) if name.trim() == "charset" => {
+            CHARSETS.contains(&charset.trim().trim_matches(['"', '\'']))
+        }
+        _ => true,
+    }
+}
+
+/// The text says itself that it is UTF-16 or UTF-32.
+fn has_wide_mark(body: &[u8]) -> bool {
+    body.starts_with(b"\xff\xfe") || body.starts_with(b"\xfe\xff") || body.starts_with(b"\0\0")
+}
+
+/// A body without a type is looked at as text, too.
+fn is_text(essence: &str) -> bool {
+    const TEXTS: [&str; 8] = [
+        "",
+        "application/graphql",
+        "application/javascript",
+        "application/sql",
+        "application/toml",
+        "application/x-ndjson",
+        "application/xml",
+        "application/yaml",
+    ];
+    TEXTS.contains(&essence) || essence.starts_with("text/") || essence.ends_with("+xml")
 }

@@ -3,14 +3,9 @@
 
 use seclang::{Collection, Input};
 
-use super::VALUES_MAX;
-
 /// Adds every pair, and every name, as values of `collection`.
 pub(super) fn pairs(text: &[u8], collection: Collection, input: &mut Input) {
     for pair in text.split(|byte| *byte == b'&') {
-        if input.values().len() > VALUES_MAX {
-            return;
-        }
         if pair.is_empty() {
             continue;
         }

@@ -6,9 +6,7 @@
 use seclang::{Collection, Input};
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use super::VALUES_MAX;
-
-/// Nesting, at most.
+/// Arrays and objects inside one another, at most.
 pub(super) const DEPTH_MAX: usize = 64;
 
 /// Characters of a path that names a value.
@@ -17,8 +15,18 @@ const PATH_CHARS_MAX: usize = 128;
 /// Adds every value of the document, or nothing more from where it is malformed.
 pub(super) fn values(body: &[u8], input: &mut Input) -> Result<(), serde_json::Error> {
     let mut parser = serde_json::Deserializer::from_slice(body);
-    Node { path: "json".to_owned(), depth: 0, input }.deserialize(&mut parser)?;
+    Node::root(input).deserialize(&mut parser)?;
     parser.end()
+}
+
+/// Adds the values of the documents a text begins with, if it does: some applications read JSON
+/// whatever the type says, and lines of it.
+pub(super) fn documents(body: &[u8], input: &mut Input) {
+    if !matches!(body.trim_ascii_start().first(), Some(b'{' | b'[')) {
+        return;
+    }
+    let mut parser = serde_json::Deserializer::from_slice(body);
+    while Node::root(input).deserialize(&mut parser).is_ok() && parser.end().is_err() {}
 }
 
 /// One value of the document, and where it stands.
@@ -28,18 +36,28 @@ struct Node<'i> {
     input: &'i mut Input,
 }
 
+impl<'i> Node<'i> {
+    fn root(input: &'i mut Input) -> Self {
+        Self { path: "json".to_owned(), depth: 0, input }
+    }
+}
+
 impl Node<'_> {
     fn inner(&mut self, key: &str) -> Node<'_> {
         let path = format!("{}.{key}", self.path).chars().take(PATH_CHARS_MAX).collect();
         Node { path, depth: self.depth + 1, input: self.input }
     }
 
-    fn push<E: Error>(self, bytes: &[u8]) -> Result<(), E> {
-        if self.input.values().len() > VALUES_MAX {
-            return Err(E::custom("too many values"));
-        }
+    fn push(self, bytes: &[u8]) {
         self.input.push(Collection::ArgsPost, self.path, bytes);
-        Ok(())
+    }
+
+    /// The value is an array or an object.
+    fn enter<E: Error>(&self) -> Result<(), E> {
+        match self.depth < DEPTH_MAX {
+            true => Ok(()),
+            false => Err(E::custom("nested too deep")),
+        }
     }
 }
 
@@ -47,9 +65,6 @@ impl<'de> DeserializeSeed<'de> for Node<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, value: D) -> Result<(), D::Error> {
-        if self.depth > DEPTH_MAX {
-            return Err(D::Error::custom("nested too deep"));
-        }
         value.deserialize_any(self)
     }
 }
@@ -70,22 +85,27 @@ impl<'de> Visitor<'de> for Node<'_> {
     }
 
     fn visit_i64<E: Error>(self, number: i64) -> Result<(), E> {
-        self.push(number.to_string().as_bytes())
+        self.push(number.to_string().as_bytes());
+        Ok(())
     }
 
     fn visit_u64<E: Error>(self, number: u64) -> Result<(), E> {
-        self.push(number.to_string().as_bytes())
+        self.push(number.to_string().as_bytes());
+        Ok(())
     }
 
     fn visit_f64<E: Error>(self, number: f64) -> Result<(), E> {
-        self.push(number.to_string().as_bytes())
+        self.push(number.to_string().as_bytes());
+        Ok(())
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
-        self.push(text.as_bytes())
+        self.push(text.as_bytes());
+        Ok(())
     }
 
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<(), A::Error> {
+        self.enter()?;
         let mut index = 0_usize;
         while items.next_element_seed(self.inner(&index.to_string()))?.is_some() {
             index += 1;
@@ -94,6 +114,7 @@ impl<'de> Visitor<'de> for Node<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut members: A) -> Result<(), A::Error> {
+        self.enter()?;
         let mut keys = std::collections::HashSet::new();
         while let Some(key) = members.next_key::<String>()? {
             self.input.push(Collection::ArgsNames, "", key.as_str());
