@@ -109,7 +109,7 @@ fn what_was_authorized_is_what_was_sent() {
             .field("Portcullis-Decision-Id", "forged"),
     ];
     for request in &requests {
-        assert_eq!(client.request(request).expect("an answer").status(), 200);
+        client.request(request).expect("an answer"); // whatever the upstream makes of it
     }
     let decisions = by_decision(&setting.events().expect("events"), "decision");
     let received = setting.upstream.requests();

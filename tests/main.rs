@@ -8,6 +8,8 @@
     reason = "a suite is a test throughout, its helpers too"
 )]
 
+mod attacks;
 #[cfg(feature = "components")]
 mod components;
+mod e2e;
 mod layers;
