@@ -15,7 +15,7 @@ use serde::{
 use signals::{Health, Identity, IdentityFact, Principal, Token};
 
 use crate::{
-    issuer::{Algorithm, IssuerConfig},
+    config::{Algorithm, IssuerConfig},
     keys::KeySet,
 };
 

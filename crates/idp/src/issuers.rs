@@ -21,9 +21,9 @@ use tracing::{info, warn};
 use crate::{
     bearer::{self, Problem, Unverified},
     cache::{Cache, Entry},
+    config::{ConfigError, IssuerConfig},
     crypto, discovery,
     fetch::{FetchError, Fetcher},
-    issuer::{ConfigError, IssuerConfig},
     keys::{KeySet, KeySetError},
 };
 

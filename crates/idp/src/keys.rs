@@ -3,7 +3,7 @@
 use jsonwebtoken::DecodingKey;
 use serde::Deserialize;
 
-use crate::issuer::Algorithm;
+use crate::config::Algorithm;
 
 /// Keys a set may hold.
 pub(crate) const KEYS_MAX: usize = 128;

@@ -9,15 +9,15 @@
 
 mod bearer;
 mod cache;
+mod config;
 mod crypto;
 mod discovery;
 mod fetch;
-mod issuer;
 mod issuers;
 mod keys;
 
 pub use bearer::{Problem, TOKEN_BYTES_MAX};
+pub use config::{Algorithm, ClaimMap, ConfigError, IssuerConfig};
 pub use fetch::{FetchError, Guard};
-pub use issuer::{Algorithm, ClaimMap, ConfigError, IssuerConfig};
 pub use issuers::{IssuerStatus, Issuers};
 pub use signals::Identity;
