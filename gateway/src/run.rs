@@ -177,8 +177,9 @@ impl Running {
                 _ = hup.recv() => keys = self.reload(keys, "signal").await,
                 _ = watch.tick() => {
                     let current = self.gateway.snapshots().current();
-                    let now = stamps(current.config());
-                    if current.config().reload.watch && now != seen {
+                    let watched = current.config().reload.watch;
+                    let now = if watched { stamps(current.config()) } else { seen.clone() };
+                    if now != seen {
                         seen = now;
                         keys = self.reload(keys, "watch").await;
                     }

@@ -37,8 +37,12 @@ impl Run {
                 INVALID
             }
             Err(error) => {
+                let code = match error {
+                    RunError::Tls { .. } | RunError::Keys(_) => INVALID,
+                    _ => FAILED,
+                };
                 eprintln!("portcullis: {:#}", anyhow::Error::from(error));
-                FAILED
+                code
             }
         }
     }
