@@ -104,8 +104,11 @@ const TEST_ONLY: &[&str] =
     &["criterion", "fixtures", "httparse", "proptest", "rcgen", "tempfile", "toml"];
 
 /// What one crate may use in its own tests and benches although others own it.
-const TEST_ONLY_OF: &[(&str, &str)] =
-    &[("saphyr-parser", "verdict"), ("verdict", "portcullis-tests")];
+const TEST_ONLY_OF: &[(&str, &str)] = &[
+    ("saphyr-parser", "verdict"),
+    ("verdict", "portcullis-tests"),
+    ("wycheproof-ng-kdf-jose", "idp"),
+];
 
 #[derive(Debug, Deserialize)]
 struct Metadata {

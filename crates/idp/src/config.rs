@@ -119,6 +119,9 @@ pub enum ConfigError {
     /// No token type.
     #[error("issuer `{0}` names no token type")]
     NoTokenType(String),
+    /// No time between fetches.
+    #[error("issuer `{0}`: `refresh` and `unknown_key_cooldown` must be longer than nothing")]
+    NoPause(String),
     /// Two issuers with one identifier or name.
     #[error("issuer `{0}` has the same name or identifier as another")]
     Duplicate(String),
@@ -156,6 +159,9 @@ impl IssuerConfig {
         }
         if self.token_types.iter().all(String::is_empty) {
             problems.push(ConfigError::NoTokenType(name()));
+        }
+        if self.refresh.is_zero() || self.unknown_key_cooldown.is_zero() {
+            problems.push(ConfigError::NoPause(name()));
         }
         match self.url.parse::<http::Uri>() {
             Err(_) => problems.push(url("is no URL")),

@@ -19,6 +19,7 @@ use rustls::{
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
+    time,
 };
 use tokio_rustls::TlsConnector;
 
@@ -26,7 +27,10 @@ use tokio_rustls::TlsConnector;
 pub(crate) const BODY_BYTES_MAX: usize = 1 << 20;
 
 /// Time for the whole of one fetch: resolve, connect, handshake, head and body.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(5);
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// Time for a connection to one of a name's addresses, so that a dead one leaves time for the next.
+const CONNECT_DEADLINE: Duration = Duration::from_secs(2);
 
 /// Where the gateway may connect to.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -44,7 +48,7 @@ pub struct Guard {
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "each says itself what it is")]
 pub enum FetchError {
-    #[error("`{0}` is no absolute URL")]
+    #[error("`{0}` is no absolute URL, or has a user in it")]
     Url(String),
     #[error("`{0}` is not `https`")]
     PlainHttp(String),
@@ -52,8 +56,8 @@ pub enum FetchError {
     PrivateAddress { host: String, address: IpAddr },
     #[error("`{0}` does not resolve")]
     Unresolved(String),
-    #[error("no answer within {} s", DEADLINE.as_secs())]
-    Deadline,
+    #[error("no answer within {0:?}")]
+    Deadline(Duration),
     #[error("connection to `{host}` failed")]
     Connect { host: String, source: std::io::Error },
     #[error("`{0}` is no name a certificate can have")]
@@ -73,33 +77,38 @@ pub enum FetchError {
 pub(crate) struct Fetcher {
     guard: Guard,
     tls: TlsConnector,
+    deadline: Duration,
 }
 
 impl Fetcher {
     pub(crate) fn new(guard: Guard) -> Result<Self, FetchError> {
         let roots = match &guard.trust_anchors_pem {
             Some(pem) => anchors(pem)?,
-            None => system_anchors()?,
+            None => system_anchors(),
         };
+        if roots.is_empty() && !guard.allow_plain_http {
+            return Err(FetchError::Trust("the system has none".to_owned()));
+        }
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let tls = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| FetchError::Trust(error.to_string()))?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        Ok(Self { guard, tls: TlsConnector::from(Arc::new(tls)) })
+        Ok(Self { guard, tls: TlsConnector::from(Arc::new(tls)), deadline: DEADLINE })
     }
 
     /// The body of a 200 answer to a GET of `url`.
     pub(crate) async fn get(&self, url: &str) -> Result<Bytes, FetchError> {
-        tokio::time::timeout(DEADLINE, self.get_unbounded(url))
-            .await
-            .map_err(|_| FetchError::Deadline)?
+        let fetched = time::timeout(self.deadline, self.get_unbounded(url)).await;
+        fetched.map_err(|_| FetchError::Deadline(self.deadline))?
     }
 
     async fn get_unbounded(&self, url: &str) -> Result<Bytes, FetchError> {
         let uri: Uri = url.parse().map_err(|_| FetchError::Url(url.to_owned()))?;
-        let host = uri.host().ok_or_else(|| FetchError::Url(url.to_owned()))?.to_owned();
+        let authority = uri.authority().filter(|authority| !authority.as_str().contains('@'));
+        let authority = authority.ok_or_else(|| FetchError::Url(url.to_owned()))?;
+        let host = authority.host().to_owned();
         let tls = match uri.scheme_str() {
             Some("https") => true,
             Some("http") if self.guard.allow_plain_http => false,
@@ -130,9 +139,10 @@ impl Fetcher {
         }
         let mut last = None;
         for address in found {
-            match TcpStream::connect(address).await {
-                Ok(stream) => return Ok(stream),
-                Err(error) => last = Some(error),
+            match time::timeout(CONNECT_DEADLINE, TcpStream::connect(address)).await {
+                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Err(error)) => last = Some(error),
+                Err(late) => last = Some(late.into()),
             }
         }
         Err(match last {
@@ -163,10 +173,11 @@ where
         Ok(body.map_err(|_| FetchError::Body)?.to_bytes())
     };
     tokio::pin!(connection, answer);
-    // The connection has no task of its own, so that giving up closes it.
+    // The connection has no task of its own, so that giving up closes it. How it ended is known
+    // to whoever waits for the answer.
     tokio::select! {
         answer = &mut answer => answer,
-        ended = &mut connection => { ended?; answer.await }
+        _ = &mut connection => answer.await,
     }
 }
 
@@ -187,11 +198,10 @@ fn anchors(pem: &[u8]) -> Result<RootCertStore, FetchError> {
     Ok(roots)
 }
 
-fn system_anchors() -> Result<RootCertStore, FetchError> {
+fn system_anchors() -> RootCertStore {
     let mut roots = RootCertStore::empty();
-    let found = rustls_native_certs::load_native_certs();
-    roots.add_parsable_certificates(found.certs);
-    Ok(roots)
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    roots
 }
 
 /// Globally reachable by the IANA special-purpose registries (RFC 6890).
@@ -227,74 +237,4 @@ fn is_public(address: IpAddr) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_globally_reachable_addresses_are_public() {
-        let check = |address: &str, want: bool| {
-            assert_eq!(is_public(address.parse().unwrap()), want, "{address}");
-        };
-        for private in [
-            "0.0.0.0",
-            "127.0.0.1",
-            "10.1.2.3",
-            "172.16.0.1",
-            "172.31.255.255",
-            "192.168.1.1",
-            "169.254.169.254",
-            "100.64.0.1",
-            "192.0.0.8",
-            "192.0.2.1",
-            "198.18.0.1",
-            "224.0.0.1",
-            "255.255.255.255",
-            "::",
-            "::1",
-            "::ffff:127.0.0.1",
-            "::ffff:169.254.169.254",
-            "fe80::1",
-            "fc00::1",
-            "fd12::1",
-            "ff02::1",
-            "2002:7f00:1::",
-            "2001:0:7f00:1::",
-            "2001:db8::1",
-            "64:ff9b::7f00:1",
-            "3fff::1",
-        ] {
-            check(private, false);
-        }
-        for public in ["1.1.1.1", "172.32.0.1", "100.128.0.1", "198.20.0.1", "2606:4700::1111"] {
-            check(public, true);
-        }
-    }
-
-    #[tokio::test]
-    async fn the_guard_holds_for_every_url() {
-        let closed = Fetcher::new(Guard::default()).unwrap();
-        let plain = Fetcher::new(Guard { allow_plain_http: true, ..Guard::default() }).unwrap();
-        for (fetcher, url, want) in [
-            (&closed, "http://example.test/", "`http://example.test/` is not `https`"),
-            (&closed, "file:///etc/passwd", "`file:///etc/passwd` is no absolute URL"),
-            (&closed, "/relative", "`/relative` is no absolute URL"),
-            (
-                &closed,
-                "https://127.0.0.1:1/",
-                "`127.0.0.1` resolves to `127.0.0.1`, which is not a public address",
-            ),
-            (
-                &closed,
-                "https://[::1]:1/",
-                "`[::1]` resolves to `::1`, which is not a public address",
-            ),
-            (
-                &plain,
-                "http://169.254.169.254/latest",
-                "`169.254.169.254` resolves to `169.254.169.254`, which is not a public address",
-            ),
-        ] {
-            assert_eq!(fetcher.get(url).await.unwrap_err().to_string(), want);
-        }
-    }
-}
+mod tests;

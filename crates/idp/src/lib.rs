@@ -9,11 +9,15 @@
 
 mod bearer;
 mod cache;
+mod claims;
 mod config;
 mod crypto;
 mod discovery;
 mod fetch;
+mod issuer;
 mod issuers;
+mod json;
+mod jws;
 mod keys;
 
 pub use bearer::{Problem, TOKEN_BYTES_MAX};

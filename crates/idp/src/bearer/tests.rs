@@ -13,7 +13,11 @@ use serde_json::{Value, json};
 use signals::PrincipalKind;
 
 use super::*;
-use crate::{ClaimMap, Guard};
+use crate::{
+    Algorithm, ClaimMap, Guard,
+    claims::{AUDIENCE_CHARS_MAX, LIST_MAX, SUBJECT_CHARS_MAX, TEXT_CHARS_MAX},
+    jws::HEADER_BYTES_MAX,
+};
 
 const NOW_S: i64 = 1_800_000_000;
 /// A development key for these tests; it protects nothing.
@@ -133,7 +137,7 @@ fn claims() -> Value {
 }
 
 fn verify(issuer: &IssuerConfig, signers: &Signers, token: &str) -> Result<Identity, Problem> {
-    let keys = KeySet::parse(&signers.key_set(), &issuer.algorithms).unwrap();
+    let keys = KeySet::read(&signers.key_set(), &issuer.algorithms).unwrap();
     let token = token_of(format!("Bearer {token}").as_bytes()).map(str::to_owned)?;
     Unverified::read(&token)?.verify(issuer, &keys, NOW_S)
 }
@@ -207,8 +211,14 @@ fn keys_that_the_header_brings_are_not_looked_at() {
     }
     check(|h, _| h["crit"] = json!(["exp"]), Err(Problem::CriticalHeader));
     check(|h, _| h["crit"] = json!([]), Err(Problem::CriticalHeader));
+    check(|h, _| h["crit"] = Value::Null, Err(Problem::CriticalHeader));
     check(|h, _| h["zip"] = "DEF".into(), Err(Problem::Encrypted));
     check(|h, _| h["enc"] = "A256GCM".into(), Err(Problem::Encrypted));
+    for member in ["alg", "typ", "kid"] {
+        for value in [Value::Null, json!(1), json!(["ES256"]), json!({})] {
+            check(|h, _| h[member] = value.clone(), Err(Problem::Malformed));
+        }
+    }
 }
 
 #[test]
@@ -226,11 +236,14 @@ fn a_token_type_that_is_not_configured_is_refused() {
 fn an_id_token_is_no_access_token_even_where_plain_jwts_are() {
     let (signers, mut plain) = (Signers::new(), issuer());
     plain.token_types = vec!["JWT".to_owned()];
-    for (claim, want) in
-        [("jti", Ok(())), ("nonce", Err(Problem::IdToken)), ("at_hash", Err(Problem::IdToken))]
-    {
+    for (claim, value, want) in [
+        ("jti", json!("x"), Ok(())),
+        ("nonce", json!("x"), Err(Problem::IdToken)),
+        ("nonce", Value::Null, Err(Problem::IdToken)),
+        ("at_hash", json!("x"), Err(Problem::IdToken)),
+    ] {
         let mut claims = claims();
-        claims[claim] = "x".into();
+        claims[claim] = value;
         let token = signers.token(&json!({"alg": "ES256", "kid": "p256"}), &claims.to_string());
         assert_eq!(verify(&plain, &signers, &token).map(drop), want, "{claim}");
     }
@@ -238,7 +251,7 @@ fn an_id_token_is_no_access_token_even_where_plain_jwts_are() {
 
 #[test]
 fn a_claim_of_another_type_is_refused_and_never_absent() {
-    let odd = [json!({}), json!([1]), json!(true), json!(1.5), json!("1")];
+    let odd = [Value::Null, json!({}), json!([1]), json!(true), json!(1.5), json!("1")];
     for claim in ["exp", "nbf", "iat", "auth_time"] {
         for value in
             odd.iter().chain(&[json!(1e300), json!(-1), json!(1u64 << 53), json!(u64::MAX)])
@@ -247,15 +260,20 @@ fn a_claim_of_another_type_is_refused_and_never_absent() {
         }
     }
     for claim in ["sub", "azp", "client_id", "scope", "acr"] {
-        for value in [json!({}), json!(["alice"]), json!(true), json!(1)] {
+        for value in [Value::Null, json!({}), json!(["alice"]), json!(true), json!(1)] {
             check(|_, c| c[claim] = value.clone(), Err(Problem::ClaimType));
         }
     }
-    for value in [json!({}), json!(1), json!([1]), json!([["https://api.example.test"]])] {
+    for value in
+        [Value::Null, json!({}), json!(1), json!([1]), json!([["https://api.example.test"]])]
+    {
         check(|_, c| c["aud"] = value.clone(), Err(Problem::ClaimType));
     }
-    for value in [json!({"a": 1}), json!([1]), json!([["support"]]), json!(1.5)] {
+    for value in [Value::Null, json!({"a": 1}), json!([1]), json!([["support"]]), json!(1.5)] {
         check(|_, c| c["groups"] = value.clone(), Err(Problem::ClaimType));
+    }
+    for value in [Value::Null, json!("pwd"), json!([1]), json!({})] {
+        check(|_, c| c["amr"] = value.clone(), Err(Problem::ClaimType));
     }
     for value in [json!(["x"]), json!(1), json!(null), json!({})] {
         check(|_, c| c["iss"] = value.clone(), Err(Problem::Malformed));
@@ -278,7 +296,6 @@ fn required_claims_must_be_there() {
     for claim in ["sub", "aud", "exp"] {
         let remove = |_: &mut Value, c: &mut Value| drop(c.as_object_mut().unwrap().remove(claim));
         check(remove, Err(Problem::MissingClaim));
-        check(|_, c| c[claim] = Value::Null, Err(Problem::MissingClaim));
     }
     check(|_, c| c["sub"] = "".into(), Err(Problem::MissingClaim));
     check(|_, c| c["sub"] = "a\nb".into(), Err(Problem::ClaimType));
@@ -362,4 +379,76 @@ fn lists_and_texts_have_an_edge() {
     check(|_, c| c["sub"] = "s".repeat(SUBJECT_CHARS_MAX + 1).into(), Err(Problem::ClaimType));
     check(|_, c| c["acr"] = "s".repeat(TEXT_CHARS_MAX).into(), Ok(()));
     check(|_, c| c["acr"] = "s".repeat(TEXT_CHARS_MAX + 1).into(), Err(Problem::TooLong));
+    let audiences = |chars: usize| json!(["https://api.example.test", "a".repeat(chars)]);
+    check(|_, c| c["aud"] = audiences(AUDIENCE_CHARS_MAX), Ok(()));
+    check(|_, c| c["aud"] = audiences(AUDIENCE_CHARS_MAX + 1), Err(Problem::TooLong));
+}
+
+#[test]
+fn a_header_has_an_edge() {
+    let signers = Signers::new();
+    let header_of = |bytes: usize| {
+        let mut header = header();
+        header["x"] = "".into();
+        header["x"] = "x".repeat(bytes / 4 * 3 - header.to_string().len()).into();
+        header
+    };
+    for (bytes, want) in [(HEADER_BYTES_MAX, Ok(())), (HEADER_BYTES_MAX + 4, Err(Problem::TooLong))]
+    {
+        let token = signers.token(&header_of(bytes), &claims().to_string());
+        assert_eq!(token.find('.'), Some(bytes));
+        assert_eq!(verify(&issuer(), &signers, &token).map(drop), want);
+    }
+}
+
+#[test]
+fn an_array_of_values_is_no_object() {
+    let signers = Signers::new();
+    let message = |header: &str, claims: &str| {
+        let message = format!("{}.{}", B64.encode(header), B64.encode(claims));
+        format!("{message}.{}", B64.encode(signers.sign("ES256", message.as_bytes())))
+    };
+    let (good, claims) = (header().to_string(), claims().to_string());
+    assert!(verify(&issuer(), &signers, &message(&good, &claims)).is_ok());
+    for (header, claims) in [
+        (r#"["ES256","at+jwt","p256"]"#, claims.as_str()),
+        (good.as_str(), r#"["https://idp.example.test"]"#),
+        (good.as_str(), r#""https://idp.example.test""#),
+        (good.as_str(), ""),
+    ] {
+        let token = message(header, claims);
+        assert_eq!(
+            verify(&issuer(), &signers, &token),
+            Err(Problem::Malformed),
+            "{header} {claims}"
+        );
+    }
+}
+
+#[test]
+fn any_claim_can_be_mapped() {
+    let (signers, mut issuer) = (Signers::new(), issuer());
+    let token = signers.token(&header(), &claims().to_string());
+    for (claim, want) in [
+        ("sub", &["alice"][..]),
+        ("client_id", &["web"]),
+        ("acr", &["aal2"]),
+        ("amr", &["otp", "pwd"]),
+        ("aud", &["https://api.example.test"]),
+        ("iat", &["1800000000"]),
+        ("groups", &["customers", "support"]),
+        ("absent", &[]),
+    ] {
+        issuer.claims.attributes = vec![("mapped".to_owned(), claim.to_owned())];
+        let identity = verify(&issuer, &signers, &token).unwrap();
+        let got: Vec<&str> = identity
+            .principal
+            .attributes
+            .get("mapped")
+            .into_iter()
+            .flatten()
+            .map(String::as_str)
+            .collect();
+        assert_eq!(got, want, "{claim}");
+    }
 }
