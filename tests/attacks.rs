@@ -125,23 +125,8 @@ fn file() -> File {
     all
 }
 
-/// The demo's setting, where the rows' host allows everything on every path.
 fn open_setting(name: &str) -> Setting {
-    const HOSTS: &str = "  public:\n    hosts: [localhost]";
-    const ROUTES: &str = "    routes:\n      - name: page\n";
-    let anything = "    routes:
-      - name: anything
-        methods: [GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS]
-        path: /{*rest}
-        action: view
-        resource: {type: Page, id: home}
-        upstream: orders
-      - name: page\n";
-    let changes = vec![
-        (HOSTS.to_owned(), format!("  public:\n    hosts: [localhost, {HOST}]")),
-        (ROUTES.to_owned(), anything.to_owned()),
-    ];
-    Setting::start(name, &Setup { changes, ..Setup::default() }).expect("the product")
+    Setting::start(name, &Setup::open(HOST, true)).expect("the product")
 }
 
 fn send(connection: &mut Connection, manner: Manner, bytes: &[u8]) {

@@ -1,0 +1,295 @@
+//! Starting, stopping, being killed, and being told to read its files again.
+
+use std::{fs, process::ExitStatus, thread, time::Duration};
+
+use fixtures::{
+    certs::Certs,
+    client::{Client, Connection, Request},
+    harness::{Portcullis, Setting, Setup, Signal, wait_for},
+    record::{number, text},
+};
+
+use super::{MIXED, id, mix, setting};
+
+const HOST: &str = "api.example.test";
+const SOON: Duration = Duration::from_secs(20);
+/// Requests in flight when the gateway is killed.
+const IN_FLIGHT: usize = 20;
+
+/// A request that the upstream answers after `ms`; returns when the upstream has it.
+fn in_flight(setting: &Setting, ms: u64) -> Connection {
+    let client = setting.client_of(HOST).expect("a client");
+    let before = setting.upstream.heads();
+    let mut connection = client.connect().expect("connect");
+    let bytes = Request::new("GET", &format!("/slow?ms={ms}")).bytes(client.host());
+    connection.send(&bytes).expect("send");
+    let there = || Ok((setting.upstream.heads() > before).then_some(()));
+    wait_for("the request at the upstream", SOON, there).expect("there");
+    connection
+}
+
+#[test]
+fn what_was_in_flight_at_a_kill_is_recorded_as_crashed() {
+    let mut setting = Setting::start("killed", &Setup::open(HOST, false)).expect("the product");
+    let heard = mix(&setting);
+    assert_eq!(heard.iter().map(|answer| answer.status()).collect::<Vec<_>>(), MIXED);
+    let waiting: Vec<Connection> = (0..IN_FLIGHT).map(|_| in_flight(&setting, 60_000)).collect();
+    setting.restart().expect("restart");
+    drop(waiting);
+    let after = setting.client().and_then(|client| client.get("/public", &[])).expect("an answer");
+    assert!(setting.gateway.stop().expect("stop").success());
+
+    let record = setting.record().expect("events");
+    let (decisions, completions) =
+        (record.decisions().expect("once"), record.completions().expect("once"));
+    for answer in heard.iter().chain([&after]) {
+        assert!(decisions.contains_key(id(answer).as_str()), "lost: {}", answer.start);
+    }
+    assert_eq!(decisions.keys().collect::<Vec<_>>(), completions.keys().collect::<Vec<_>>());
+    let slow = |id: &&&str| text(decisions[**id], "/http_request/url/path") == "/slow";
+    let outcomes: Vec<&str> =
+        decisions.keys().filter(slow).map(|id| text(completions[id], "/unmapped/outcome")).collect();
+    assert_eq!(outcomes, ["crashed"; IN_FLIGHT]);
+    let opened: Vec<_> = record.with_code("log_open").collect();
+    let [first, second] = opened[..] else { panic!("{} logs", opened.len()) };
+    assert_eq!(text(second, "/unmapped/previous/origin"), text(first, "/unmapped/origin"));
+    assert_eq!(second.pointer("/unmapped/previous/closed"), Some(&false.into()));
+    assert!(number(second, "/unmapped/previous/open") >= 20, "{second}");
+}
+
+#[test]
+fn what_is_in_flight_at_a_stop_is_answered_first() {
+    let setup = Setup::open(HOST, false).change("delay: 1ms", "delay: 700ms");
+    let mut setting = Setting::start("drained", &setup).expect("the product");
+    let mut waiting = in_flight(&setting, 1500);
+    setting.gateway.process().signal(Signal::TERM).expect("SIGTERM");
+    let not_ready = || Ok((!setting.gateway.ready()).then_some(()));
+    wait_for("no readiness", Duration::from_millis(600), not_ready).expect("not ready");
+    let still = setting.client().and_then(|client| client.get("/public", &[]));
+    assert_eq!(still.expect("it still serves").status(), 200);
+    assert_eq!(waiting.final_answer("GET").expect("an answer").status(), 200);
+    assert!(setting.gateway.process().wait(SOON).expect("an end").success());
+    assert!(setting.client().and_then(|client| client.connect()).is_err());
+
+    let record = setting.record().expect("events");
+    let last = record.events().last().expect("an event");
+    assert_eq!(text(last, "/metadata/event_code"), "log_close");
+    assert_eq!(number(last, "/unmapped/open"), 0);
+    assert_eq!(record.completions().expect("once").len(), 2);
+}
+
+#[test]
+fn what_outlasts_the_drain_deadline_is_cut_off_and_recorded() {
+    let setup = Setup::open(HOST, false).change("deadline: 5s", "deadline: 200ms");
+    let mut setting = Setting::start("cut-off", &setup).expect("the product");
+    let waiting = in_flight(&setting, 60_000);
+    assert!(setting.gateway.stop().expect("stop").success());
+    drop(waiting);
+    let record = setting.record().expect("events");
+    let completions = record.completions().expect("once");
+    let outcomes: Vec<&str> =
+        completions.values().map(|event| text(event, "/unmapped/outcome")).collect();
+    assert_eq!(outcomes, ["abandoned"]);
+    assert_eq!(record.with_code("log_close").count(), 1);
+}
+
+/// A start beside the setting's own gateway that must fail: its end and what it said.
+fn failed_start(setting: &Setting, name: &str, from: &str, to: &str) -> (ExitStatus, String) {
+    let before = fs::read_to_string(setting.config()).expect("the configuration");
+    assert!(before.contains(from), "no `{from}`");
+    let path = setting.dir().join(format!("{name}.yaml"));
+    fs::write(&path, before.replace(from, to)).expect("write");
+    let dir = setting.dir().join(name);
+    fs::create_dir_all(&dir).expect("a directory");
+    let mut process =
+        Portcullis::new(&dir).and_then(|portcullis| portcullis.launch(&path, None)).expect("start");
+    (process.wait(SOON).expect("an end"), process.output())
+}
+
+#[test]
+fn a_wrong_configuration_stops_the_start_with_every_problem() {
+    let setting = setting("wrong");
+    let wrong = "  page_size: 7\n  - name: page\n        methods: [GET, CONNECT]";
+    let (status, said) =
+        failed_start(&setting, "yaml", "      - name: page\n        methods: [GET, HEAD]", wrong);
+    assert_eq!(status.code(), Some(3), "{said}");
+
+    let wrong = "methods: [GET, CONNECT]\n        path: /public\n        colour: red\n        upstream: orderz";
+    let right =
+        "methods: [GET, HEAD]\n        path: /public\n        action: view\n        resource: {type: Page, id: home}\n        upstream: orders";
+    let (status, said) = failed_start(&setting, "several", right, wrong);
+    assert_eq!(status.code(), Some(3), "{said}");
+    for part in ["colour", "action", "resource", "problems: "] {
+        assert!(said.contains(part), "no `{part}` in:\n{said}");
+    }
+    let (status, said) = failed_start(
+        &setting,
+        "meaning",
+        "upstream: orders\n      - name: limited\n        methods: [GET, POST]",
+        "upstream: orderz\n      - name: limited\n        methods: [GET, CONNECT]",
+    );
+    assert_eq!(status.code(), Some(3), "{said}");
+    let named = |part: &str| said.lines().any(|line| line.contains(".yaml:") && line.contains(part));
+    assert!(named("`orderz`") && named("`CONNECT`") && said.contains("problems: 2"), "{said}");
+}
+
+#[test]
+fn wrong_policies_stop_the_start_with_every_problem() {
+    let setting = setting("wrong-policies");
+    for (file, policy) in [
+        ("public/no-id.cedar", "permit (principal, action, resource);"),
+        ("public/no-refuse.cedar", "@id(\"x\")\nforbid (principal, action, resource);"),
+        ("public/broken.cedar", "permit (everyone"),
+    ] {
+        fs::write(setting.policies().join(file), policy).expect("write");
+    }
+    let (status, said) = failed_start(&setting, "policies", "watch: false", "watch: false");
+    assert_eq!(status.code(), Some(3), "{said}");
+    for file in ["no-id.cedar:", "no-refuse.cedar:", "broken.cedar:1:"] {
+        assert!(said.contains(file), "no `{file}` in:\n{said}");
+    }
+    let check = setting.portcullis.run(&["check", "--config", "policies.yaml"]).expect("check");
+    assert_eq!(check.code, Some(3), "{}", check.out);
+    assert!(check.out.contains("broken.cedar:1:"), "{}", check.out);
+}
+
+#[test]
+fn what_cannot_be_had_at_start_is_said() {
+    let setting = setting("unstartable");
+    let door = setting.door().to_string();
+    let spool = ("directory: spool", "directory: spool-2");
+    let config = fs::read_to_string(setting.config()).expect("the configuration");
+    fs::write(setting.config(), config.replace(spool.0, spool.1)).expect("write");
+    for (name, from, to, want) in [
+        ("address", "instance: gw-1", "instance: gw-2", door.as_str()),
+        ("certificate", "certificate: tls.crt", "certificate: none.crt", "none.crt"),
+        ("issuer-key", "file: keys/issuer.key", "file: keys/none.key", "none.key"),
+    ] {
+        let (status, said) = failed_start(&setting, name, from, to);
+        assert!(!status.success() && said.contains(want), "{name}: {status}\n{said}");
+        assert!(!said.contains("panicked"), "{name}: {said}");
+    }
+}
+
+/// Asks for a reload and waits for its event; whether it was accepted.
+fn reload(setting: &mut Setting) -> (bool, String) {
+    let known = setting.record().expect("events").with_code("reload").count();
+    setting.gateway.reload().expect("SIGHUP");
+    reloaded(setting, known)
+}
+
+fn reloaded(setting: &Setting, known: usize) -> (bool, String) {
+    let event = wait_for("the event of a reload", SOON, || {
+        Ok(setting.record()?.with_code("reload").nth(known).cloned())
+    });
+    let event = event.expect("a reload");
+    let accepted = event.pointer("/unmapped/accepted").and_then(|v| v.as_bool()).expect("a word");
+    (accepted, event.to_string())
+}
+
+fn replace(setting: &Setting, from: &str, to: &str) {
+    let text = fs::read_to_string(setting.config()).expect("the configuration");
+    assert!(text.contains(from), "no `{from}`");
+    fs::write(setting.config(), text.replace(from, to)).expect("write");
+}
+
+#[test]
+fn a_reload_is_taken_whole_or_not_at_all() {
+    let mut setting = setting("reloaded");
+    let status = |setting: &Setting, path: &str| {
+        let answer = setting.client().and_then(|client| client.get(path, &[]));
+        answer.expect("an answer").status()
+    };
+    assert_eq!((status(&setting, "/public"), status(&setting, "/moved")), (200, 404));
+
+    replace(&setting, "path: /public", "path: /moved");
+    assert!(reload(&mut setting).0);
+    assert_eq!((status(&setting, "/public"), status(&setting, "/moved")), (404, 404));
+    let at_upstream = setting.upstream.requests().pop().expect("a request");
+    assert_eq!(at_upstream.message.path(), "/moved", "the new route leads to the upstream");
+
+    // The route moves back, but a policy is broken: neither is taken.
+    replace(&setting, "path: /moved", "path: /public");
+    let broken = setting.policies().join("public/broken.cedar");
+    fs::write(&broken, "permit (everyone").expect("write");
+    let (accepted, event) = reload(&mut setting);
+    assert!(!accepted && event.contains("broken.cedar"), "{event}");
+    assert_eq!(status(&setting, "/public"), 404);
+    fs::remove_file(&broken).expect("remove");
+
+    replace(&setting, "version: 1", "version: 1\ncolour: red");
+    let (accepted, event) = reload(&mut setting);
+    assert!(!accepted && event.contains("colour"), "{event}");
+    assert_eq!(status(&setting, "/public"), 404);
+    replace(&setting, "version: 1\ncolour: red", "version: 1");
+
+    assert!(reload(&mut setting).0);
+    assert_eq!(status(&setting, "/public"), 200);
+}
+
+#[test]
+fn what_cannot_be_reloaded_is_said_and_stays() {
+    let mut setting = setting("not-reloaded");
+    let door = setting.door();
+    replace(&setting, &format!("address: \"{door}\""), "address: \"127.0.0.1:1\"");
+    replace(&setting, "directory: spool", "directory: other");
+    replace(&setting, "instance: gw-1", "instance: gw-2");
+    assert!(reload(&mut setting).0);
+    let output = setting.gateway.process().output();
+    for section in ["section=\"listeners\"", "section=\"audit\"", "section=\"gateway\""] {
+        assert!(output.contains(section), "no {section} in:\n{output}");
+    }
+    let answer = setting.client().and_then(|client| client.get("/public", &[])).expect("answer");
+    let events = setting.record().expect("events");
+    assert!(events.decisions().expect("once").contains_key(id(&answer).as_str()));
+    assert!(!setting.dir().join("other").exists());
+}
+
+#[test]
+fn a_certificate_is_renewed_by_a_reload() {
+    let mut setting = setting("renewed");
+    let new = Certs::generate().expect("certificates");
+    let trusting = Client::tls(setting.door(), "localhost", &new.authority).expect("a client");
+    assert!(trusting.connect().is_err(), "trusted before it is there");
+    let old = setting.client().and_then(|client| client.connect()).expect("the old one");
+    new.write(setting.dir()).expect("write");
+    assert!(reload(&mut setting).0);
+    assert_eq!(trusting.get("/public", &[]).expect("the new one").status(), 200);
+    drop(old);
+}
+
+#[test]
+fn files_are_watched_where_the_configuration_says_so() {
+    let setup = Setup::default().change("watch: false", "watch: true");
+    let setting = Setting::start("watched", &setup).expect("the product");
+    let closed = "@id(\"public-closed\")\n@refuse(\"forbidden\")\nforbid (principal, action == Public::Action::\"view\", resource in Portcullis::Api::\"public\");\n";
+    fs::write(setting.policies().join("public/closed.cedar"), closed).expect("write");
+    let (accepted, event) = reloaded(&setting, 0);
+    assert!(accepted && event.contains("watch"), "{event}");
+    let answer = setting.client().and_then(|client| client.get("/public", &[]));
+    assert_eq!(answer.expect("an answer").status(), 403);
+}
+
+#[test]
+fn the_health_listener_tells_nothing_else() {
+    let setting = setting("health");
+    let health = Client::plain(setting.health());
+    let ask = |method: &str, path: &str| {
+        health.request(&Request::new(method, path)).expect("an answer").status()
+    };
+    for (method, path, want) in [
+        ("GET", "/livez", 200),
+        ("GET", "/readyz", 200),
+        ("GET", "/metrics", 200),
+        ("POST", "/readyz", 405),
+        ("GET", "/public", 404),
+    ] {
+        assert_eq!(ask(method, path), want, "{method} {path}");
+    }
+    let requests = thread::scope(|scope| {
+        let asking: Vec<_> = (0..4).map(|_| scope.spawn(|| ask("GET", "/readyz"))).collect();
+        asking.into_iter().map(|done| done.join().expect("an answer")).collect::<Vec<_>>()
+    });
+    assert_eq!(requests, [200; 4]);
+    assert_eq!(setting.record().expect("events").with_code("decision").count(), 0);
+}

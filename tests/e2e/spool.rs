@@ -1,0 +1,144 @@
+//! A spool that cannot be used is a clear error, and is never made anew over what it holds.
+
+use std::{
+    fs::{self, File},
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+    process::ExitStatus,
+    time::Duration,
+};
+
+use fixtures::{
+    client::Client,
+    harness::{Portcullis, Setting, Setup},
+    record::text,
+    wire::Message,
+};
+
+use super::{id, setting};
+
+const SOON: Duration = Duration::from_secs(20);
+
+/// Starts a gateway on the setting's configuration, changed; its end, and what it said.
+fn start(setting: &Setting, name: &str, from: &str, to: &str) -> (ExitStatus, String) {
+    let text = fs::read_to_string(setting.config()).expect("the configuration");
+    assert!(text.contains(from), "no `{from}`");
+    let path = setting.dir().join(format!("{name}.yaml"));
+    fs::write(&path, text.replace(from, to)).expect("write");
+    let dir = setting.dir().join(name);
+    fs::create_dir_all(&dir).expect("a directory");
+    let portcullis = Portcullis::new(&dir).expect("the binary");
+    let mut process = portcullis.launch(&path, None).expect("start");
+    (process.wait(SOON).expect("an end"), process.output())
+}
+
+#[track_caller]
+fn check((status, said): (ExitStatus, String), want: &[&str]) {
+    assert_eq!(status.code(), Some(1), "{said}");
+    for want in want {
+        assert!(said.contains(want), "no `{want}` in:\n{said}");
+    }
+    assert!(!said.contains("panicked"), "{said}");
+}
+
+#[test]
+fn two_gateways_do_not_share_a_spool() {
+    let mut setting = setting("locked");
+    let same = ("watch: false", "watch: false");
+    check(start(&setting, "second", same.0, same.1), &["spool", "locked by another process"]);
+    setting.gateway.process().expect_running().expect("the first goes on");
+    let answer = setting.client().and_then(|client| client.get("/public", &[])).expect("answer");
+    assert_eq!(answer.status(), 200);
+}
+
+#[test]
+fn a_spool_that_is_no_directory_or_forgets_is_refused() {
+    let setting = setting("unusable");
+    fs::write(setting.dir().join("file"), "not a spool").expect("write");
+    let to = "directory: file";
+    check(start(&setting, "no-directory", "directory: spool", to), &["spool", "cannot be used"]);
+    let kept = fs::read_to_string(setting.dir().join("file")).expect("the file");
+    assert_eq!(kept, "not a spool");
+    let memory = tempfile::tempdir_in("/dev/shm").expect("a directory in memory");
+    let from = "directory: spool\n    bytes_max: 256MiB\n    segment_bytes: 8MiB\n    volatile: true";
+    let to = format!("directory: {}/spool", memory.path().display());
+    check(start(&setting, "volatile", from, &to), &["tmpfs", "`volatile`"]);
+}
+
+/// The one file of the spool that a closed log of a few events is in.
+fn segment(spool: &Path) -> PathBuf {
+    let logs = fs::read_dir(spool).expect("a spool").map(|entry| entry.expect("an entry").path());
+    let files = logs.filter(|path| path.is_dir()).flat_map(|log| {
+        fs::read_dir(log).expect("a log").map(|entry| entry.expect("an entry").path())
+    });
+    let mut segments: Vec<PathBuf> =
+        files.filter(|path| path.extension().is_some_and(|ext| ext == "wal")).collect();
+    segments.sort();
+    segments.into_iter().next().expect("a segment")
+}
+
+#[test]
+fn a_log_that_was_changed_stops_the_start_and_stays_as_it_is() {
+    let mut setting = setting("corrupt");
+    let client = setting.client().expect("a client");
+    for _ in 0..20 {
+        client.get("/public", &[]).expect("an answer");
+    }
+    assert!(setting.gateway.stop().expect("stop").success());
+    let path = segment(&setting.spool());
+    let file = File::options().read(true).write(true).open(&path).expect("open");
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, 10_000).expect("read");
+    file.write_all_at(&[byte[0] ^ 1], 10_000).expect("write");
+    let spoiled = fs::read(&path).expect("read");
+    let same = ("watch: false", "watch: false");
+    check(start(&setting, "again", same.0, same.1), &["spool", "corrupt"]);
+    assert_eq!(fs::read(&path).expect("read"), spoiled, "the file was written to");
+}
+
+#[test]
+fn a_full_spool_refuses_every_route_and_still_closes_its_log() {
+    let setup = Setup::default()
+        .change("bytes_max: 256MiB", "bytes_max: 2MiB")
+        .change("segment_bytes: 8MiB", "segment_bytes: 512KiB");
+    let mut setting = Setting::start("full", &setup).expect("the product");
+    let client = setting.client().expect("a client");
+    let long = "x".repeat(4000);
+    let mut connection = client.connect().expect("connect");
+    let mut ask = |path: &str| -> Message {
+        let bytes = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", client.host());
+        connection.send(bytes.as_bytes()).expect("send");
+        connection.final_answer("GET").expect("an answer")
+    };
+    let mut ids = Vec::new();
+    let refusal = (0..20_000).find_map(|n| {
+        let answer = ask(&format!("/nowhere/{n}/{long}"));
+        if answer.status() == 503 {
+            return Some(answer);
+        }
+        assert_eq!(answer.status(), 404, "{}", answer.text());
+        ids.push(id(&answer));
+        None
+    });
+    let refusal = refusal.expect("it was never full");
+    assert_eq!(refusal.field("portcullis-decision-id"), None, "an id that no event has");
+    let before = setting.upstream.heads();
+    for path in ["/public", "/orders", "/nowhere"] {
+        assert_eq!(ask(path).status(), 503, "{path}");
+    }
+    assert_eq!(setting.upstream.heads(), before, "the upstream saw what was not recorded");
+    let health = Client::plain(setting.health());
+    assert_eq!(health.get("/readyz", &[]).expect("an answer").status(), 503);
+    assert_eq!(health.get("/livez", &[]).expect("an answer").status(), 200);
+    assert!(setting.gateway.stop().expect("stop").success());
+
+    let record = setting.record().expect("events");
+    let decisions = record.decisions().expect("each once");
+    assert!(ids.iter().all(|id| decisions.contains_key(id.as_str())), "an answer without event");
+    assert_eq!(decisions.len(), record.completions().expect("each once").len());
+    let last = record.events().last().map(|event| text(event, "/metadata/event_code"));
+    assert_eq!(last, Some("log_close"));
+    let loss = record.with_code("loss").next().expect("the refused are counted");
+    assert_eq!(text(loss, "/unmapped/reason"), "spool_full");
+    println!("full: decisions={} loss={loss}", decisions.len());
+}
