@@ -198,7 +198,9 @@ impl Building {
 
     fn finish(mut self) -> Result<RuleSet, regex::Error> {
         self.rules.sort_by_key(|rule| rule.phase);
-        Ok(RuleSet { rules: self.rules, plan: self.planning.finish()? })
+        let chains = self.rules.iter().map(|rule| rule.links.clone());
+        let plan = self.planning.finish(chains)?;
+        Ok(RuleSet { rules: self.rules, plan })
     }
 }
 

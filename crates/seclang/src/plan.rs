@@ -1,7 +1,7 @@
 //! How a value is looked at: each transformation is done once, however many rules begin with it,
 //! and all patterns look together at each text that comes of them.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, ops::Range};
 
 use regex::bytes::{RegexSet, RegexSetBuilder, SetMatches};
 
@@ -51,6 +51,14 @@ pub(crate) struct Plan {
     patterns: RegexSet,
     /// For each collection the links that look at some of its values.
     candidates: Vec<Candidates>,
+    waiting: Vec<Waiting>,
+}
+
+/// A link that tokenizes, which is dear: it waits for the patterns of its chain to match.
+#[derive(Debug)]
+struct Waiting {
+    link: usize,
+    patterns: Vec<usize>,
 }
 
 /// A transformation of what the step before made; steps with the same beginning are shared.
@@ -146,7 +154,13 @@ impl Planning {
         self.links.push(link);
     }
 
-    pub(crate) fn finish(self) -> Result<Plan, regex::Error> {
+    /// All links, of these chains.
+    pub(crate) fn finish(
+        self,
+        chains: impl Iterator<Item = Range<usize>>,
+    ) -> Result<Plan, regex::Error> {
+        let waiting: Vec<Waiting> = chains.flat_map(|chain| self.waiting(chain)).collect();
+        let waits = |index: usize| waiting.iter().any(|waiting| waiting.link == index);
         let patterns = RegexSetBuilder::new(self.patterns)
             .unicode(false)
             .dot_matches_new_line(true)
@@ -156,7 +170,8 @@ impl Planning {
             .build()?;
         let candidates = Collection::ALL.map(|collection| {
             let mut candidates = Candidates::default();
-            for (index, link) in self.links.iter().enumerate() {
+            let links = self.links.iter().enumerate();
+            for (index, link) in links.filter(|(index, _)| !waits(*index)) {
                 match link.reach(collection) {
                     Some(true) => candidates.all.push(index),
                     Some(false) => candidates.by_name.push(index),
@@ -165,7 +180,21 @@ impl Planning {
             }
             candidates
         });
-        Ok(Plan { links: self.links, steps: self.steps, patterns, candidates: candidates.into() })
+        let candidates = candidates.into();
+        Ok(Plan { links: self.links, steps: self.steps, patterns, candidates, waiting })
+    }
+
+    /// The links of a chain that wait for others of it.
+    fn waiting(&self, chain: Range<usize>) -> Vec<Waiting> {
+        let is_pattern = |index: &usize| {
+            self.links.get(*index).is_some_and(|link| matches!(link.probe, Probe::Pattern(_)))
+        };
+        let (patterns, tokenizing): (Vec<usize>, Vec<usize>) = chain.partition(is_pattern);
+        if patterns.is_empty() {
+            return Vec::new();
+        }
+        let waiting = |link| Waiting { link, patterns: patterns.clone() };
+        tokenizing.into_iter().map(waiting).collect()
     }
 }
 
@@ -181,12 +210,32 @@ impl Plan {
                 self.look(*index, value, &mut texts, &mut found);
             }
             for index in &candidates.by_name {
-                if self.links.get(*index).is_some_and(|link| link.targets(value)) {
-                    self.look(*index, value, &mut texts, &mut found);
-                }
+                self.look_at_target(*index, value, &mut texts, &mut found);
+            }
+        }
+        let matched = |index: &usize| found.get(*index).is_some_and(Option::is_some);
+        let due = self.waiting.iter().filter(|waiting| waiting.patterns.iter().all(matched));
+        let due: Vec<usize> = due.map(|waiting| waiting.link).collect();
+        for value in values.iter().filter(|_| !due.is_empty()) {
+            texts.start(&value.bytes);
+            for index in &due {
+                self.look_at_target(*index, value, &mut texts, &mut found);
             }
         }
         found
+    }
+
+    /// One link on one value, if it is a target of the link's.
+    fn look_at_target<'a>(
+        &self,
+        index: usize,
+        value: &'a Value,
+        texts: &mut Texts<'a>,
+        found: &mut [Option<&'a Value>],
+    ) {
+        if self.links.get(index).is_some_and(|link| link.targets(value)) {
+            self.look(index, value, texts, found);
+        }
     }
 
     /// One link on one value, unless it matched another before.

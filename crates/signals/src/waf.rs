@@ -70,7 +70,11 @@ impl Rules {
             Read::All if !input.is_truncated() => Health::Ok,
             Read::All | Read::Truncated => Health::Truncated,
         };
-        fact(outcome, health, request.inspected.bytes.len())
+        let inspected = match (inspect, read) {
+            (Inspect::Body, Read::All | Read::Truncated) => request.inspected.bytes.len(),
+            _ => 0,
+        };
+        fact(outcome, health, inspected)
     }
 }
 

@@ -59,6 +59,9 @@ fn negation_and_exclusion() {
     let excluded = r#"SecRule ARGS|!ARGS:Token "@rx x" "id:10""#;
     check(excluded, &[(ArgsGet, "token", b"x")], &[]);
     check(excluded, &[(ArgsGet, "tokens", b"x")], &["10"]);
+    let whole = r#"SecRule ARGS|!ARGS_GET "@rx x" "id:10""#;
+    check(whole, &[(ArgsGet, "q", b"x")], &[]);
+    check(whole, &[(ArgsPost, "q", b"x")], &["10"]);
     check(
         r#"SecRule ARGS:a "@rx x" "id:10""#,
         &[(ArgsGet, "b", b"x"), (ArgsPost, "A", b"x")],
@@ -77,6 +80,26 @@ fn a_chain_needs_all_its_links_and_each_may_match_elsewhere() {
     let outcome = check(chain, &[(RequestMethod, "", b"GET"), (ArgsGet, "q", b"X")], &[]);
     assert_eq!(outcome.score, 0);
     check(chain, &[(RequestMethod, "", b"POST")], &[]);
+}
+
+#[test]
+fn a_tokenizer_in_a_chain_waits_for_the_patterns_wherever_it_stands() {
+    use Collection::{ArgsGet, RequestCookies};
+    const SQL: &[u8] = b"1' OR '1'='1";
+    let before = "SecRule ARGS \"@detectSQLi\" \"id:10,chain\"\nSecRule ARGS|REQUEST_COOKIES \"@rx z\" \"t:none\"\n";
+    let after = "SecRule ARGS|REQUEST_COOKIES \"@rx z\" \"id:10,chain\"\nSecRule ARGS:q \"@detectSQLi\" \"t:none\"\n";
+    let negated = "SecRule ARGS \"!@detectSQLi\" \"id:10,chain\"\nSecRule REQUEST_COOKIES \"@rx z\" \"t:none\"\n";
+    for chain in [before, after] {
+        check(chain, &[(ArgsGet, "q", SQL), (RequestCookies, "c", b"z")], &["10"]);
+        check(chain, &[(ArgsGet, "a", b"z"), (ArgsGet, "q", SQL)], &["10"]);
+        check(chain, &[(ArgsGet, "q", SQL)], &[]);
+        check(chain, &[(ArgsGet, "q", b"z")], &[]);
+        check(chain, &[(RequestCookies, "c", SQL), (RequestCookies, "d", b"z")], &[]);
+    }
+    let outcome = check(after, &[(RequestCookies, "c", b"z"), (ArgsGet, "q", SQL)], &["10"]);
+    assert_eq!(outcome.hits[0].target, "ARGS:q");
+    check(negated, &[(ArgsGet, "q", b"plain"), (RequestCookies, "c", b"z")], &["10"]);
+    check(negated, &[(ArgsGet, "q", SQL), (RequestCookies, "c", b"z")], &[]);
 }
 
 #[test]

@@ -3,19 +3,21 @@
 //! What two parsers could read differently (a key twice in one object, more nesting than
 //! [`DEPTH_MAX`], text after the value) is malformed, and then the body was not looked at.
 
+use std::collections::HashSet;
+
 use seclang::{Collection, Input};
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 /// Arrays and objects inside one another, at most.
 pub(super) const DEPTH_MAX: usize = 64;
 
-/// Characters of a path that names a value.
-const PATH_CHARS_MAX: usize = 128;
+/// Bytes of a path that names a value.
+const PATH_BYTES_MAX: usize = 128;
 
 /// Adds every value of the document, or nothing more from where it is malformed.
 pub(super) fn values(body: &[u8], input: &mut Input) -> Result<(), serde_json::Error> {
     let mut parser = serde_json::Deserializer::from_slice(body);
-    Node::root(input).deserialize(&mut parser)?;
+    Node::root(input, &mut HashSet::new()).deserialize(&mut parser)?;
     parser.end()
 }
 
@@ -26,7 +28,8 @@ pub(super) fn documents(body: &[u8], input: &mut Input) {
         return;
     }
     let mut parser = serde_json::Deserializer::from_slice(body);
-    while Node::root(input).deserialize(&mut parser).is_ok() && parser.end().is_err() {}
+    let names = &mut HashSet::new();
+    while Node::root(input, names).deserialize(&mut parser).is_ok() && parser.end().is_err() {}
 }
 
 /// One value of the document, and where it stands.
@@ -34,18 +37,21 @@ struct Node<'i> {
     path: String,
     depth: usize,
     input: &'i mut Input,
+    /// The keys seen: the items of a list mostly have the same.
+    names: &'i mut HashSet<String>,
 }
 
 impl<'i> Node<'i> {
-    fn root(input: &'i mut Input) -> Self {
-        Self { path: "json".to_owned(), depth: 0, input }
+    fn root(input: &'i mut Input, names: &'i mut HashSet<String>) -> Self {
+        Self { path: "json".to_owned(), depth: 0, input, names }
     }
 }
 
 impl Node<'_> {
     fn inner(&mut self, key: &str) -> Node<'_> {
-        let path = format!("{}.{key}", self.path).chars().take(PATH_CHARS_MAX).collect();
-        Node { path, depth: self.depth + 1, input: self.input }
+        let mut path = [self.path.as_str(), ".", key].concat();
+        path.truncate(path.floor_char_boundary(PATH_BYTES_MAX));
+        Node { path, depth: self.depth + 1, input: self.input, names: self.names }
     }
 
     fn push(self, bytes: &[u8]) {
@@ -115,9 +121,12 @@ impl<'de> Visitor<'de> for Node<'_> {
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut members: A) -> Result<(), A::Error> {
         self.enter()?;
-        let mut keys = std::collections::HashSet::new();
+        let mut keys = HashSet::new();
         while let Some(key) = members.next_key::<String>()? {
-            self.input.push(Collection::ArgsNames, "", key.as_str());
+            if !self.names.contains(&key) {
+                self.input.push(Collection::ArgsNames, "", key.as_str());
+                self.names.insert(key.clone());
+            }
             members.next_value_seed(self.inner(&key))?;
             if !keys.insert(key) {
                 return Err(A::Error::custom("a key appears twice"));

@@ -1,5 +1,7 @@
 //! Requests as text, facts as numbers.
 
+mod bodies;
+mod facts;
 mod rows;
 
 use bytes::Bytes;
