@@ -117,20 +117,26 @@ pub fn run_cases(policies: &Policies, cases: &[Case]) -> Vec<CaseResult> {
 }
 
 fn run(policies: &Policies, case: &Case) -> CaseResult {
-    let Case { principal, facts, expect, .. } = case;
-    let (fact, token) = (facts.identity.clone(), facts.token.clone());
-    let identity = Identity { principal: principal.clone(), fact, token };
-    let question = Question {
-        principal: &identity,
-        action: &case.action,
-        resource: &case.resource,
-        context: facts,
-    };
-    let verdict = policies.decide(&question, ());
+    let verdict = policies.ask(&case.principal, &case.action, &case.resource, &case.facts);
     CaseResult {
         name: case.name.clone(),
-        failures: failures(expect, &verdict),
+        failures: failures(&case.expect, &verdict),
         basis: verdict.basis,
+    }
+}
+
+impl Policies {
+    /// Decides about nothing but the question.
+    pub(crate) fn ask(
+        &self,
+        principal: &Principal,
+        action: &Action,
+        resource: &Resource,
+        facts: &Facts,
+    ) -> Verdict<()> {
+        let (fact, token) = (facts.identity.clone(), facts.token.clone());
+        let identity = Identity { principal: principal.clone(), fact, token };
+        self.decide(&Question { principal: &identity, action, resource, context: facts }, ())
     }
 }
 
@@ -389,7 +395,7 @@ fn child(pointer: &str, key: &str) -> String {
 }
 
 /// A request of that principal in which nothing stands out.
-fn plain(principal: &Principal) -> Facts {
+pub(crate) fn plain(principal: &Principal) -> Facts {
     let known = principal.kind != PrincipalKind::Anonymous;
     let issuer = principal.id.split_once('|').map_or("", |(issuer, _)| issuer);
     let identity = IdentityFact {

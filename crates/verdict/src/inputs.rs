@@ -36,6 +36,7 @@ pub(crate) struct Types {
     workload: EntityTypeName,
     api_key: EntityTypeName,
     group: EntityTypeName,
+    pub(crate) role: EntityTypeName,
     api: EntityTypeName,
     anonymous: EntityUid,
 }
@@ -47,6 +48,7 @@ impl Types {
             workload: type_name("Portcullis::Workload"),
             api_key: type_name("Portcullis::ApiKey"),
             group: type_name("Portcullis::Group"),
+            role: type_name("Portcullis::Role"),
             api: type_name("Portcullis::Api"),
             anonymous: uid("Portcullis::Anonymous", "anonymous"),
         }
@@ -97,7 +99,7 @@ impl Maker<'_> {
     }
 
     /// The principal with its groups and everything that the catalogue puts above it and them.
-    fn principal(self, principal: &Principal) -> Result<Entity, InputError> {
+    pub(crate) fn principal(self, principal: &Principal) -> Result<Entity, InputError> {
         let kind = match principal.kind {
             PrincipalKind::User => &self.types.user,
             PrincipalKind::Workload => &self.types.workload,

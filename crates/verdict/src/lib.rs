@@ -18,6 +18,7 @@ mod decide;
 mod facts;
 mod inputs;
 mod load;
+mod matrix;
 mod outcome;
 mod policy;
 mod problem;

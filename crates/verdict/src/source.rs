@@ -17,8 +17,10 @@ pub(crate) const SCHEMA: &str = "schema.cedarschema";
 const GUARDRAILS: &str = "guardrails";
 const ENTITIES: &str = "entities";
 const CASES: &str = "cases";
+/// Generated of the rest: nothing to load.
+const MATRIX: &str = "matrix.txt";
 const LAYOUT: &str = "expected `schema.cedarschema`, `guardrails/*.cedar`, `<api>/*.cedar`, \
-                      `entities/*.json`, `cases/*.yaml` or `*.md`";
+                      `entities/*.json`, `cases/*.yaml`, `matrix.txt` or `*.md`";
 
 /// Every file of a policies directory, whole.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -94,7 +96,7 @@ fn place(path: &str) -> Option<Place<'_>> {
     if path == SCHEMA {
         return Some(Place::Schema);
     }
-    if path.ends_with(".md") {
+    if path == MATRIX || path.ends_with(".md") {
         return Some(Place::NotHere);
     }
     let (directory, file) = path.split_once('/')?;
@@ -165,11 +167,14 @@ mod tests {
         check("cases/orders.yaml", true);
         check("cases/orders.json", true);
         check("README.md", true);
+        check("matrix.txt", true);
         check("orders/README.md", true);
         check("orders/roles.cedar.bak", false);
         check("orders/roles.ceder", false);
         check("orders/deep/roles.cedar", false);
         check("roles.cedar", false);
+        check("orders/matrix.txt", false);
+        check("matrix.text", false);
         check("entities/roles.yaml", false);
         check("entities/roles.cedar", false);
         check("links/teams.yaml", false);

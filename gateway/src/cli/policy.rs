@@ -1,24 +1,38 @@
 //! `portcullis policy …`: policies without a gateway.
 
+mod matrix;
+mod test;
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use verdict::cases;
+use verdict::Policies;
+use verdict::cases::{self, Case};
 
-use super::{FAILED, INVALID, OK};
+use super::INVALID;
 use crate::config::{Problem, Yaml};
 use crate::snapshot;
 
-/// Test policies
+/// Test policies, and show what they allow
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Policy {
-    Test(Test),
+    Test(test::Test),
+    Matrix(matrix::Matrix),
 }
 
-/// Run the cases of a policies directory
+impl Policy {
+    pub(super) fn run(&self, out: &mut impl Write) -> anyhow::Result<u8> {
+        match self {
+            Self::Test(test) => test.run(out),
+            Self::Matrix(matrix) => matrix.run(out),
+        }
+    }
+}
+
+/// Which policies.
 #[derive(Debug, clap::Args)]
-pub(super) struct Test {
+struct Directory {
     /// The policies directory; cases are its `cases/*.yaml`
     #[arg(default_value = "policies")]
     directory: PathBuf,
@@ -27,41 +41,25 @@ pub(super) struct Test {
     allow_annotation: Vec<String>,
 }
 
-impl Policy {
-    pub(super) fn run(&self, out: &mut impl Write) -> anyhow::Result<u8> {
-        match self {
-            Self::Test(test) => test.run(out),
-        }
-    }
-}
+/// Policies, and the cases of each file.
+type Loaded = (Policies, Vec<(PathBuf, Vec<Case>)>);
 
-impl Test {
-    fn run(&self, out: &mut impl Write) -> anyhow::Result<u8> {
+impl Directory {
+    /// The policies and the cases, or every problem.
+    fn load(&self) -> anyhow::Result<Result<Loaded, Vec<Problem>>> {
         let annotations = self.allow_annotation.iter().cloned().collect();
         let policies = match snapshot::load_policies(&self.directory, annotations) {
             Ok(policies) => policies,
-            Err(problems) => return invalid(&problems, out),
+            Err(problems) => return Ok(Err(problems)),
         };
-        let (mut passed, mut failed) = (0_usize, 0_usize);
+        let (mut files, mut problems) = (Vec::new(), Vec::new());
         for path in case_files(&self.directory)? {
-            let cases = match read(&path)? {
-                Ok(cases) => cases,
-                Err(problems) => return invalid(&problems, out),
-            };
-            for result in cases::run_cases(&policies, &cases) {
-                if result.passed() {
-                    passed += 1;
-                    continue;
-                }
-                failed += 1;
-                writeln!(out, "{}: {}", path.display(), result.name)?;
-                for failure in &result.failures {
-                    writeln!(out, "  {failure}")?;
-                }
+            match read(&path)? {
+                Ok(cases) => files.push((path, cases)),
+                Err(found) => problems.extend(found),
             }
         }
-        writeln!(out, "policy test: cases={} passed={passed} failed={failed}", passed + failed)?;
-        Ok(if failed > 0 || passed == 0 { FAILED } else { OK })
+        Ok(if problems.is_empty() { Ok((policies, files)) } else { Err(problems) })
     }
 }
 
@@ -81,7 +79,7 @@ fn case_files(directory: &Path) -> anyhow::Result<Vec<PathBuf>> {
 }
 
 /// The cases of a file, or every problem with its line.
-fn read(path: &Path) -> anyhow::Result<Result<Vec<cases::Case>, Vec<Problem>>> {
+fn read(path: &Path) -> anyhow::Result<Result<Vec<Case>, Vec<Problem>>> {
     let bytes = std::fs::read(path).with_context(|| format!("read `{}`", path.display()))?;
     let yaml = match Yaml::parse(path, &bytes) {
         Ok(yaml) => yaml,
@@ -92,10 +90,10 @@ fn read(path: &Path) -> anyhow::Result<Result<Vec<cases::Case>, Vec<Problem>>> {
     }))
 }
 
-fn invalid(problems: &[Problem], out: &mut impl Write) -> anyhow::Result<u8> {
+fn invalid(verb: &str, problems: &[Problem], out: &mut impl Write) -> anyhow::Result<u8> {
     for problem in problems {
         writeln!(out, "{problem}")?;
     }
-    writeln!(out, "policy test: problems={}", problems.len())?;
+    writeln!(out, "policy {verb}: problems={}", problems.len())?;
     Ok(INVALID)
 }

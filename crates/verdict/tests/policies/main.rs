@@ -5,5 +5,6 @@
 mod again;
 mod decide;
 mod load;
+mod matrix;
 mod starter;
 mod support;

@@ -1,0 +1,58 @@
+//! `portcullis policy matrix`: who can do what, as a text to review and to compare.
+
+use std::io::Write;
+
+use super::{Directory, invalid};
+use crate::cli::OK;
+
+/// Print who can do what: the answer for each principal, action and resource of the cases
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Matrix {
+    #[command(flatten)]
+    directory: Directory,
+}
+
+impl Matrix {
+    pub(super) fn run(&self, out: &mut impl Write) -> anyhow::Result<u8> {
+        let (policies, files) = match self.directory.load()? {
+            Ok(loaded) => loaded,
+            Err(problems) => return invalid("matrix", &problems, out),
+        };
+        let cases: Vec<_> = files.into_iter().flat_map(|(_, cases)| cases).collect();
+        out.write_all(policies.matrix(&cases).as_bytes())?;
+        Ok(OK)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use super::*;
+
+    /// `UPDATE=1 cargo test` writes the file anew.
+    #[test]
+    fn the_committed_matrix_is_that_of_the_committed_policies() {
+        let policies = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies");
+        let path = policies.join("matrix.txt");
+        let directory = Directory { directory: policies, allow_annotation: Vec::new() };
+        let mut printed = Vec::new();
+        assert_eq!(Matrix { directory }.run(&mut printed).unwrap(), OK);
+        let printed = String::from_utf8(printed).unwrap();
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::write(&path, &printed).unwrap();
+        }
+        let committed = std::fs::read_to_string(&path).unwrap();
+        let lines = |text: &str| text.lines().map(str::to_owned).collect::<BTreeSet<_>>();
+        let (was, is) = (lines(&committed), lines(&printed));
+        let (gone, new) = (was.difference(&is), is.difference(&was));
+        assert!(
+            committed == printed,
+            "what the policies allow has changed: review it, and run \
+             `UPDATE=1 cargo test -p gateway matrix`\ngone: {:#?}\nnew: {:#?}",
+            gone.collect::<Vec<_>>(),
+            new.collect::<Vec<_>>()
+        );
+    }
+}
