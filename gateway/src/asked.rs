@@ -62,8 +62,8 @@ impl Asked {
     }
 
     /// The same, where no decision was recorded.
-    pub(crate) fn nobody(&self) -> Client<'_> {
-        Client { decision_id: None, ..self.client(None) }
+    pub(crate) fn nobody<'a>(&'a self, message: Option<&'a str>) -> Client<'a> {
+        Client { decision_id: None, ..self.client(message) }
     }
 }
 

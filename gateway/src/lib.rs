@@ -5,10 +5,13 @@
 //! `Receipt<Permit<Exchange>>`, which only policy and the ledger together can make.
 //!
 //! Nothing here refuses but `read` and routing, and those refusals are recorded as any other.
+//! In a [`flood`], like refusals are counted, and the counts recorded; they alone are answered
+//! before anything is written.
 
 pub mod admin;
 pub mod cli;
 pub mod config;
+pub mod flood;
 pub mod forward;
 pub mod listen;
 pub mod metrics;
@@ -34,7 +37,8 @@ use signals::{Facts, Request, Seen, Signals, Unreadable};
 use tokio::time::{Duration, Instant};
 use verdict::{Audit, Permit, Question, Refused, Resource, Verdict};
 
-use asked::Asked;
+use asked::{Asked, now_ms};
+use flood::{Admit, Flood, Why};
 use forward::{Account, Answer, Onward, Pools, Upstream};
 use metrics::Metrics;
 use read::{Exchange, Raw};
@@ -55,6 +59,7 @@ pub struct Gateway {
     snapshots: Snapshots,
     signals: Signals,
     ledger: Ledger,
+    flood: Arc<Flood>,
     metrics: Arc<Metrics>,
 }
 
@@ -86,12 +91,19 @@ struct Unrecorded;
 impl Gateway {
     /// A gateway that serves what `snapshots` holds and records in `ledger`.
     pub fn new(snapshots: Snapshots, ledger: Ledger, metrics: Arc<Metrics>) -> Self {
-        Self { snapshots, signals: Signals::default(), ledger, metrics }
+        let config::Flood { per_source, in_all, .. } = snapshots.current().config().audit.flood;
+        let flood = Arc::new(Flood::new(flood::Limits { per_source, in_all }));
+        Self { snapshots, signals: Signals::default(), ledger, flood, metrics }
     }
 
     /// What is served now.
     pub fn snapshots(&self) -> &Snapshots {
         &self.snapshots
+    }
+
+    /// What is counted instead of being recorded.
+    pub fn flood(&self) -> &Arc<Flood> {
+        &self.flood
     }
 
     /// What is counted.
@@ -119,6 +131,10 @@ impl Gateway {
             context: &facts,
         };
         let verdict = snapshot.policies().decide(&question, exchange);
+        if let Some(refusal) = self.fold(&asked, &verdict) {
+            let message = snapshot.message(refusal);
+            return self.folded(Reason::Refused(refusal, &facts), &asked, message);
+        }
         let recorded = match self.record(&snapshot, &asked, &route, question, verdict).await {
             Ok(recorded) => recorded,
             Err(Unrecorded) => return self.unavailable(&asked),
@@ -265,19 +281,32 @@ impl Gateway {
         }
         let refusal = refused.refusal.clone();
         let account = Account::new(open, &refused.get().request.method, asked.started);
-        let message = refusal.message_id.as_deref().and_then(|id| snapshot.message(id));
+        let message = snapshot.message(&refusal);
         self.own(account, Reason::Refused(&refusal, facts), asked, message)
     }
 
-    /// The answer to a request that policy is not asked about. It is recorded as any other.
+    /// The answer to a request that policy is not asked about. It is recorded as any other, or
+    /// counted in a flood.
     async fn reject(&self, asked: &Asked, turn: Turn) -> Answered {
+        let (why, turned, reason) = match &turn.why {
+            Reject::Unreadable(why) => (
+                Why::unreadable(*why),
+                Turned::Unreadable { code: why.code() },
+                Reason::Unreadable(*why),
+            ),
+            Reject::NotFound => (Why::NOT_FOUND, Turned::NotFound, Reason::NotFound),
+            Reject::MethodNotAllowed { allow } => {
+                let reason = Reason::MethodNotAllowed(allow);
+                (Why::METHOD_NOT_ALLOWED, Turned::MethodNotAllowed, reason)
+            }
+        };
+        if self.flood.admit(asked.conn.ip, why, now_ms()) == Admit::Fold {
+            self.metrics.turned_away();
+            return self.folded(reason, asked, None);
+        }
         let turned = TurnedAway {
             mark: asked.mark(Durability::Buffered),
-            why: match &turn.why {
-                Reject::Unreadable(why) => Turned::Unreadable { code: why.code() },
-                Reject::NotFound => Turned::NotFound,
-                Reject::MethodNotAllowed { .. } => Turned::MethodNotAllowed,
-            },
+            why: turned,
             conn: &asked.conn,
             request: turn.request.as_ref(),
             request_line: turn.request_line.as_deref(),
@@ -292,12 +321,25 @@ impl Gateway {
         let method =
             turn.request.as_ref().map_or(http::Method::GET, |request| request.method.clone());
         let account = Account::new(open, &method, asked.started);
-        let reason = match &turn.why {
-            Reject::Unreadable(why) => Reason::Unreadable(*why),
-            Reject::NotFound => Reason::NotFound,
-            Reject::MethodNotAllowed { allow } => Reason::MethodNotAllowed(allow),
-        };
         self.own(account, reason, asked, None)
+    }
+
+    /// The refusal, if it is one of a flood: then it is counted from now on.
+    fn fold<'a, T>(&self, asked: &Asked, verdict: &'a Verdict<T>) -> Option<&'a verdict::Refusal> {
+        let refusal = &verdict.outcome.as_ref().err()?.refusal;
+        let why = Why::refused(refusal.class)?;
+        if self.flood.admit(asked.conn.ip, why, now_ms()) == Admit::Record {
+            return None;
+        }
+        self.metrics.decided(Some(refusal.class));
+        Some(refusal)
+    }
+
+    /// The answer to a request that is counted: it has no decision of its own, so no id.
+    fn folded(&self, reason: Reason<'_>, asked: &Asked, message: Option<&str>) -> Answered {
+        self.metrics.folded();
+        self.ledger.count_answer();
+        refuse::answer(reason, &asked.nobody(message)).map(|body| Either::Right(Full::new(body)))
     }
 
     /// An answer of the gateway's own, accounted for.
@@ -315,7 +357,7 @@ impl Gateway {
     /// Nothing was recorded, so nothing is done, and no decision has an id.
     fn unavailable(&self, asked: &Asked) -> Answered {
         self.metrics.unrecorded();
-        refuse::answer(Reason::Unrecorded, &asked.nobody())
+        refuse::answer(Reason::Unrecorded, &asked.nobody(None))
             .map(|body| Either::Right(Full::new(body)))
     }
 }

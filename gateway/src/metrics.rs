@@ -63,6 +63,7 @@ pub struct Metrics {
     requests: Family<{ RULINGS.len() }>,
     failures: Family<{ Failure::ALL.len() }>,
     reloads: Family<2>,
+    folded: AtomicU64,
 }
 
 impl Default for Metrics {
@@ -71,6 +72,7 @@ impl Default for Metrics {
             requests: Family::new(RULINGS),
             failures: Family::new(Failure::ALL.map(Failure::code)),
             reloads: Family::new(["ok", "failed"]),
+            folded: AtomicU64::new(0),
         }
     }
 }
@@ -84,6 +86,11 @@ impl Metrics {
     /// Policy was not asked: the request was unreadable, or no route has it.
     pub fn turned_away(&self) {
         self.requests.count(TURNED_AWAY);
+    }
+
+    /// A refusal was counted instead of being recorded. It has a ruling as any other.
+    pub fn folded(&self) {
+        self.folded.fetch_add(1, Ordering::Relaxed);
     }
 
     /// A decision could not be recorded: the request got a 503, and nothing was done.
@@ -115,6 +122,10 @@ impl Metrics {
         for (word, count) in self.requests.samples() {
             writeln!(to, "portcullis_requests_total{{ruling=\"{word}\"}} {count}")?;
         }
+        let folded = self.folded.load(Ordering::Relaxed);
+        let help = "Refusals that were counted instead of being recorded.";
+        head(to, "requests_folded_total", "counter", help)?;
+        writeln!(to, "portcullis_requests_folded_total {folded}")?;
         head(
             to,
             "upstream_failures_total",
@@ -343,6 +354,7 @@ mod tests {
     #[test]
     fn readings() {
         let metrics = Metrics::default();
+        metrics.folded();
         metrics.reloaded(true);
         metrics.reloaded(false);
         metrics.reloaded(false);
@@ -350,6 +362,7 @@ mod tests {
         let samples = samples(&metrics, &[Arc::new(upstream.expect("a good url"))]);
         let labels = "{upstream=\"a\\\"b\\\\\\n\",endpoint=\"127.0.0.1:1\"}";
         for (series, want) in [
+            ("portcullis_requests_folded_total", 1),
             ("portcullis_reloads_total{result=\"ok\"}", 1),
             ("portcullis_reloads_total{result=\"failed\"}", 2),
             ("portcullis_connections_total", 1),

@@ -50,7 +50,8 @@ pub enum Reason<'a> {
 /// Whom the answer is for.
 #[derive(Debug, Clone, Copy)]
 pub struct Client<'a> {
-    /// The decision's id; `None` only where it could not be recorded.
+    /// The decision's id; `None` where it has no record: it could not be recorded, or is one of a
+    /// flood, and counted.
     pub decision_id: Option<Uuid>,
     /// The client's [`request_id`].
     pub request_id: Option<&'a HeaderValue>,

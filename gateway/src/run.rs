@@ -30,6 +30,7 @@ use crate::Gateway;
 use crate::admin::Health;
 use crate::asked::now_ms;
 use crate::config::{self, Config, Problem, TlsVersion};
+use crate::flood::Flushing;
 use crate::forward::Pools;
 use crate::listen::{self, Door, DoorOptions, Oldest};
 use crate::metrics::Readings;
@@ -153,6 +154,7 @@ impl Running {
     ) -> Result<(), RunError> {
         let system = |what| move |source| RunError::System { what, source };
         let shipping = self.ship();
+        let flushing = self.flush();
         if let Some(address) = health {
             let listener = TcpListener::bind(address)
                 .await
@@ -186,7 +188,13 @@ impl Running {
                 }
             }
         }
-        self.stop(listening, shipping).await
+        self.stop(listening, flushing, shipping).await
+    }
+
+    /// Records at the end of each window what was counted in it.
+    fn flush(&self) -> Flushing {
+        let window = self.gateway.snapshots().current().config().audit.flood.window;
+        Flushing::start(Arc::clone(self.gateway.flood()), self.ledger.clone(), window)
     }
 
     /// Ships the trail, if it is to be shipped.
@@ -329,6 +337,7 @@ impl Running {
     async fn stop(
         self,
         listening: listen::Workers,
+        flushing: Flushing,
         shipping: Option<JoinHandle<Result<(), shipper::ShipError>>>,
     ) -> Result<(), RunError> {
         let drain = self.gateway.snapshots().current().config().drain;
@@ -340,6 +349,7 @@ impl Running {
         if let Ok(Err(error)) | Err(error) = joined.map_err(io::Error::other) {
             error!(%error, "a worker did not end as it should");
         }
+        flushing.end().await;
         self.ledger.close().await.map_err(RunError::Unclosed)?;
         let Some(shipping) = shipping else { return Ok(()) };
         // The same time again for the tail; what is left is named, and the next start ships it.

@@ -120,8 +120,9 @@ impl Snapshot {
         self.upstreams.get(&route.upstream.name).cloned()
     }
 
-    /// What clients are told for a policy's `@message_id`.
-    pub(crate) fn message(&self, id: &str) -> Option<&str> {
+    /// What clients are told for the `@message_id` of the policy that refused.
+    pub(crate) fn message(&self, refusal: &verdict::Refusal) -> Option<&str> {
+        let id = refusal.message_id.as_deref()?;
         self.config.policies.messages.get(id).map(String::as_str)
     }
 

@@ -179,6 +179,19 @@ pub struct Audit {
     pub kafka: Option<Kafka>,
     /// Time between two heartbeats.
     pub heartbeat: Duration,
+    /// How many like refusals are recorded one by one.
+    pub flood: Flood,
+}
+
+/// When refusals are counted instead of being recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Flood {
+    /// Records of one source's refusals of one kind, in a window.
+    pub per_source: u32,
+    /// Records of all such refusals, in a window.
+    pub in_all: u32,
+    /// The window.
+    pub window: Duration,
 }
 
 /// The spool.

@@ -222,6 +222,29 @@ pub(super) struct Audit {
     /// Time between two heartbeats in the record. At most `1m`.
     #[serde(default = "ten_seconds")]
     pub(super) heartbeat: Time,
+    /// When like refusals are counted instead of being recorded one by one.
+    #[serde(default)]
+    pub(super) flood: Flood,
+}
+
+/// When like refusals are counted instead of being recorded one by one: those of requests that cannot be read, that no route has, without a good credential, or over a limit. Others are always recorded.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Flood {
+    /// Records of one source's refusals of one kind, in a window; IPv6 by /64.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(super) per_source: u32,
+    /// Records of all such refusals, in a window.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(super) in_all: u32,
+    /// The window: at its end, counts are recorded. A crash loses at most one window's. From `1s` to `1m`.
+    pub(super) window: Time,
+}
+
+impl Default for Flood {
+    fn default() -> Self {
+        Self { per_source: 20, in_all: 1000, window: seconds(10) }
+    }
 }
 
 /// The spool: a write-ahead log on a disk of its own, if possible.

@@ -94,6 +94,7 @@ fn the_sample_loads_and_shows_defaults_as_they_are() {
     assert_eq!(config.drain, base.drain);
     assert_eq!(config.reload, base.reload);
     assert_eq!(config.audit.heartbeat, base.audit.heartbeat);
+    assert_eq!(config.audit.flood, base.audit.flood);
     let upstream = |config: &Config| Upstream {
         endpoints: Vec::new(),
         ..(*config.upstreams["orders"]).clone()

@@ -4,7 +4,7 @@ use std::{path::Path, time::Duration};
 
 use super::{Here, MINUTE, at_most, not};
 use crate::config::{
-    Audit, AuditKeys, Kafka, Spool,
+    Audit, AuditKeys, Flood, Kafka, Spool,
     problem::Problems,
     raw,
     units::{Size, Time},
@@ -20,6 +20,9 @@ const SEGMENTS_MIN: u64 = 4;
 /// More often than this, heartbeats would be most of the record.
 const HEARTBEAT_MIN: Duration = Duration::from_millis(100);
 
+/// Shorter, a window would end while the one before it is recorded.
+const FLOOD_WINDOW_MIN: Duration = Duration::from_secs(1);
+
 pub(super) fn audit(
     raw: raw::Audit,
     here: Here<'_>,
@@ -27,11 +30,11 @@ pub(super) fn audit(
     problems: &mut Problems,
 ) -> Option<Audit> {
     let beat = here.key("heartbeat");
-    at_most(raw.heartbeat, MINUTE, beat, problems);
-    if raw.heartbeat.0 < HEARTBEAT_MIN {
-        let min = Time(HEARTBEAT_MIN);
-        problems.add(beat.at, format!("{} is below {min}, the least allowed", raw.heartbeat));
-    }
+    within(raw.heartbeat, HEARTBEAT_MIN, MINUTE, beat, problems);
+    let raw::Flood { per_source, in_all, window } = raw.flood;
+    let flood = Flood { per_source, in_all, window: window.0 };
+    let window_at = here.key("flood").key("window");
+    within(window, FLOOD_WINDOW_MIN, MINUTE, window_at, problems);
     let spool = spool(&raw.spool, here.key("spool"), base, problems);
     let brokers = here.key("kafka").key("brokers");
     for (index, broker) in raw.kafka.iter().flat_map(|kafka| &kafka.brokers).enumerate() {
@@ -51,7 +54,17 @@ pub(super) fn audit(
             topic_prefix: kafka.topic_prefix.0,
         }),
         heartbeat: raw.heartbeat.0,
+        flood,
     })
+}
+
+/// Reports a time that is not between two others.
+fn within(time: Time, min: Duration, max: Duration, here: Here<'_>, problems: &mut Problems) {
+    at_most(time, max, here, problems);
+    if time.0 < min {
+        let min = Time(min);
+        problems.add(here.at, format!("{time} is below {min}, the least allowed"));
+    }
 }
 
 fn spool(raw: &raw::Spool, here: Here<'_>, base: &Path, problems: &mut Problems) -> Spool {

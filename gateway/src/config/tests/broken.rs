@@ -255,6 +255,11 @@ fn the_record() {
         ),
         (
             "segment_bytes: 1MiB}",
+            "segment_bytes: 1MiB}\n  flood: {window: 999ms}",
+            &["10:19: 999ms is below 1s, the least allowed"],
+        ),
+        (
+            "segment_bytes: 1MiB}",
             "segment_bytes: 1MiB}\n  kafka: {brokers: []}",
             &["10:20: the list is empty | an empty list never means `anything`: say what is meant"],
         ),
@@ -704,6 +709,7 @@ fn at_its_edge_a_limit_is_kept() {
     let limits = |limits: &str| format!("  - name: public\n    limits: {{{limits}}}");
     let route = |key: &str| format!("        upstream: orders\n        {key}");
     let segment = |rest: &str| format!("segment_bytes: {rest}");
+    let flood = |keys: &str| format!("segment_bytes: 1MiB}}\n  flood: {{{keys}}}");
     for (from, to, fits) in [
         ("cluster: eu", long.as_str(), true),
         ("cluster: eu", &longer, false),
@@ -727,6 +733,12 @@ fn at_its_edge_a_limit_is_kept() {
         ("segment_bytes: 1MiB}", "segment_bytes: 1MiB}\n  heartbeat: 100ms", true),
         ("segment_bytes: 1MiB}", "segment_bytes: 1MiB}\n  heartbeat: 60s", true),
         ("segment_bytes: 1MiB}", "segment_bytes: 1MiB}\n  heartbeat: 60001ms", false),
+        ("segment_bytes: 1MiB}", &flood("per_source: 1, in_all: 1, window: 1s"), true),
+        ("segment_bytes: 1MiB}", &flood("per_source: 1000000, in_all: 1000000"), true),
+        ("segment_bytes: 1MiB}", &flood("window: 1m"), true),
+        ("segment_bytes: 1MiB}", &flood("per_source: 0"), false),
+        ("segment_bytes: 1MiB}", &flood("in_all: 1000001"), false),
+        ("segment_bytes: 1MiB}", &flood("window: 60001ms"), false),
         (
             "    algorithms: [ES256]",
             "    algorithms: [ES256]\n    leeway: 5m\n    refresh: 24h",

@@ -1,0 +1,277 @@
+//! Floods of like refusals: the first of each source are recorded one by one, the rest counted.
+//!
+//! A request that is refused without effort costs its sender nothing and the spool some
+//! kilobytes. So in each window a source has a budget of records for each [`Kind`] of refusal,
+//! and all sources together have one; what is refused beyond it is counted by source and reason,
+//! and [`drain`](Flood::drain) hands the counts out for one signed event a source. Nothing goes
+//! missing: requests = decisions + what aggregates count. What a source is told does not change,
+//! but that there is no decision whose id it could be given.
+//!
+//! Counts are in memory until the window ends: a process that is killed loses the counts of at
+//! most one window, never a decision. What policy permits, blocks or forbids is never counted
+//! here, always recorded. This module reads no clock, and a window ends when it is drained:
+//! drained late, it lets fewer through, not more.
+
+mod flush;
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use ledger::event::{Aggregate, limit::REASONS_MAX};
+use signals::Unreadable;
+use verdict::Class;
+
+pub(crate) use flush::Flushing;
+
+/// Sources that are told apart in one window. The refusals of more are counted as those of
+/// [`Source::REST`].
+pub const SOURCES_MAX: usize = 4096;
+
+/// Sources that one window has an aggregate of its own for: those with the most refusals. The
+/// others are counted together, or sources would be a flood of aggregates.
+pub const NAMED_MAX: usize = 256;
+
+/// How many refusals are recorded one by one in a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Of one source and one kind.
+    pub per_source: u32,
+    /// Of all sources and kinds.
+    pub in_all: u32,
+}
+
+/// Refusals that are alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The request could not be read.
+    Unreadable,
+    /// No route has it.
+    Unrouted,
+    /// There was no good credential.
+    Unauthenticated,
+    /// There were too many.
+    Throttled,
+}
+
+const KINDS: usize = 4;
+
+/// Why a request was refused that may be counted instead of recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Why {
+    kind: Kind,
+    /// The word that its event would have.
+    reason: &'static str,
+}
+
+impl Why {
+    /// No route has the host and path.
+    pub const NOT_FOUND: Self = Self { kind: Kind::Unrouted, reason: "not_found" };
+
+    /// The route does not have the method.
+    pub const METHOD_NOT_ALLOWED: Self =
+        Self { kind: Kind::Unrouted, reason: "method_not_allowed" };
+
+    /// The request could not be read.
+    pub fn unreadable(unreadable: Unreadable) -> Self {
+        Self { kind: Kind::Unreadable, reason: unreadable.code() }
+    }
+
+    /// Policy refused; `None` if that is always recorded.
+    pub fn refused(class: Class) -> Option<Self> {
+        let kind = match class {
+            Class::Unauthenticated => Kind::Unauthenticated,
+            Class::Throttled => Kind::Throttled,
+            Class::Unavailable | Class::Blocked | Class::StepUp | Class::Forbidden => return None,
+        };
+        Some(Self { kind, reason: class.as_str() })
+    }
+}
+
+/// What is to be done with a refusal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admit {
+    /// It is to be recorded as any other.
+    Record,
+    /// It is counted.
+    Fold,
+}
+
+/// Where refusals come from: an IPv4 address, or a /64, which is what one IPv6 client is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Source {
+    /// The address, or the network's first.
+    pub ip: IpAddr,
+    /// The length of the network's prefix.
+    pub prefix_bits: u8,
+}
+
+impl Source {
+    /// All that are not told apart: `::/0`.
+    pub const REST: Self = Self { ip: IpAddr::V6(Ipv6Addr::UNSPECIFIED), prefix_bits: 0 };
+
+    fn of(ip: IpAddr) -> Self {
+        match ip.to_canonical() {
+            IpAddr::V6(v6) => {
+                let network = v6.to_bits() & !u128::from(u64::MAX);
+                Self { ip: Ipv6Addr::from_bits(network).into(), prefix_bits: 64 }
+            }
+            v4 @ IpAddr::V4(_) => Self { ip: v4, prefix_bits: 32 },
+        }
+    }
+}
+
+/// Refusals of one source that were counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Folded {
+    /// Where they came from.
+    pub source: Source,
+    /// When the first was counted, Unix milliseconds.
+    pub from_ms: i64,
+    /// When the last was counted, Unix milliseconds.
+    pub to_ms: i64,
+    /// How many by reason, by the reasons' names; at most [`REASONS_MAX`] reasons.
+    pub counts: Vec<(&'static str, u64)>,
+}
+
+impl Folded {
+    /// How many in all.
+    pub fn count(&self) -> u64 {
+        self.counts.iter().map(|(_, count)| count).sum()
+    }
+
+    /// The event that stands for them.
+    pub fn aggregate(&self) -> Aggregate<'_> {
+        Aggregate {
+            start_ms: self.from_ms,
+            end_ms: self.to_ms,
+            source: self.source.ip,
+            prefix_bits: self.source.prefix_bits,
+            scope: "folded",
+            counts: &self.counts,
+        }
+    }
+}
+
+/// The refusals of the present window. All workers share it.
+#[derive(Debug)]
+pub struct Flood {
+    limits: Limits,
+    window: Mutex<Window>,
+}
+
+#[derive(Debug, Default)]
+struct Window {
+    recorded: u32,
+    sources: HashMap<Source, Tally>,
+    rest: Option<Counts>,
+}
+
+#[derive(Debug, Default)]
+struct Tally {
+    recorded: [u32; KINDS],
+    folded: Option<Counts>,
+}
+
+#[derive(Debug)]
+struct Counts {
+    from_ms: i64,
+    to_ms: i64,
+    by_reason: Vec<(&'static str, u64)>,
+}
+
+impl Flood {
+    /// A first window.
+    pub fn new(limits: Limits) -> Self {
+        Self { limits, window: Mutex::default() }
+    }
+
+    /// Counts a refusal, unless it is to be recorded.
+    pub fn admit(&self, ip: IpAddr, why: Why, now_ms: i64) -> Admit {
+        let mut window = self.lock();
+        let Window { recorded, sources, rest } = &mut *window;
+        let source = Source::of(ip);
+        let once = [(why.reason, 1)];
+        if sources.len() >= SOURCES_MAX && !sources.contains_key(&source) {
+            Counts::add(rest, now_ms, now_ms, &once);
+            return Admit::Fold;
+        }
+        let tally = sources.entry(source).or_default();
+        #[expect(clippy::indexing_slicing, reason = "there is a place for each kind")]
+        let of_kind = &mut tally.recorded[why.kind as usize];
+        if *of_kind < self.limits.per_source && *recorded < self.limits.in_all {
+            *of_kind += 1;
+            *recorded += 1;
+            return Admit::Record;
+        }
+        Counts::add(&mut tally.folded, now_ms, now_ms, &once);
+        Admit::Fold
+    }
+
+    /// Ends the window, and takes what was counted in it: at most [`NAMED_MAX`] sources, those
+    /// with the most refusals first, and [`Source::REST`] last.
+    pub fn drain(&self) -> Vec<Folded> {
+        let Window { sources, mut rest, .. } = std::mem::take(&mut *self.lock());
+        let mut named: Vec<(u64, Source, Counts)> = sources
+            .into_iter()
+            .filter_map(|(source, tally)| tally.folded.map(|counts| (source, counts)))
+            .map(|(source, counts)| (counts.sum(), source, counts))
+            .collect();
+        named.sort_unstable_by(|(a, at, _), (b, bt, _)| b.cmp(a).then(at.cmp(bt)));
+        for (_, _, counts) in named.split_off(named.len().min(NAMED_MAX)) {
+            Counts::add(&mut rest, counts.from_ms, counts.to_ms, &counts.by_reason);
+        }
+        let named = named.into_iter().map(|(_, source, counts)| (source, counts));
+        let rest = rest.map(|counts| (Source::REST, counts));
+        named.chain(rest).flat_map(|(source, counts)| counts.folded(source)).collect()
+    }
+
+    /// Counts again, in the present window, what could not be recorded.
+    pub fn restore(&self, folded: &Folded) {
+        let mut window = self.lock();
+        let Window { sources, rest, .. } = &mut *window;
+        let Folded { source, from_ms, to_ms, counts } = folded;
+        let known = sources.len() < SOURCES_MAX || sources.contains_key(source);
+        let to = if *source != Source::REST && known {
+            &mut sources.entry(*source).or_default().folded
+        } else {
+            rest
+        };
+        Counts::add(to, *from_ms, *to_ms, counts);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Window> {
+        // Nothing in here can panic between two changes that belong together.
+        self.window.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Counts {
+    fn add(to: &mut Option<Self>, from_ms: i64, to_ms: i64, more: &[(&'static str, u64)]) {
+        let counts = to.get_or_insert_with(|| Self { from_ms, to_ms, by_reason: Vec::new() });
+        counts.from_ms = counts.from_ms.min(from_ms);
+        counts.to_ms = counts.to_ms.max(to_ms);
+        for (reason, count) in more {
+            match counts.by_reason.iter_mut().find(|(known, _)| known == reason) {
+                Some((_, sum)) => *sum += count,
+                None => counts.by_reason.push((reason, *count)),
+            }
+        }
+    }
+
+    fn sum(&self) -> u64 {
+        self.by_reason.iter().map(|(_, count)| count).sum()
+    }
+
+    /// As many aggregates as hold all reasons; one, as long as there are not more than
+    /// [`REASONS_MAX`].
+    fn folded(self, source: Source) -> impl Iterator<Item = Folded> {
+        let Self { from_ms, to_ms, mut by_reason } = self;
+        by_reason.sort_unstable();
+        let parts: Vec<_> = by_reason.chunks(REASONS_MAX).map(<[_]>::to_vec).collect();
+        parts.into_iter().map(move |counts| Folded { source, from_ms, to_ms, counts })
+    }
+}
+
+#[cfg(test)]
+mod tests;
