@@ -330,7 +330,6 @@ fn html_entity_decode(bytes: &[u8]) -> Vec<u8> {
             (b'&', Some((byte, used))) => {
                 out.push(byte);
                 rest = tail.get(used..).unwrap_or_default();
-                rest = rest.strip_prefix(b";").unwrap_or(rest);
             }
             _ => out.push(*first),
         }
@@ -340,34 +339,51 @@ fn html_entity_decode(bytes: &[u8]) -> Vec<u8> {
 
 /// The byte an entity stands for, and how many characters after `&` spelt it.
 fn entity(tail: &[u8]) -> Option<(u8, usize)> {
-    const NAMED: [(&[u8], u8); 11] = [
-        (b"quot", b'"'),
-        (b"amp", b'&'),
-        (b"apos", b'\''),
-        (b"lt", b'<'),
-        (b"gt", b'>'),
-        (b"nbsp", 0xa0),
-        (b"tab", b'\t'),
-        (b"newline", b'\n'),
-        (b"colon", b':'),
-        (b"lpar", b'('),
-        (b"rpar", b')'),
-    ];
+    let (byte, used) = numeric(tail).or_else(|| named(tail))?;
+    let named_with_end = tail.get(..used).is_some_and(|name| name.ends_with(b";"));
+    let end = !named_with_end && tail.get(used) == Some(&b';');
+    Some((byte, used + usize::from(end)))
+}
+
+/// `#60`, `#x3c`.
+fn numeric(tail: &[u8]) -> Option<(u8, usize)> {
     if let [b'#', b'x' | b'X', digits @ ..] = tail {
         let count = digits.iter().take(7).take_while(|byte| byte.is_ascii_hexdigit()).count();
         return (count > 0).then_some((low_byte(hex(digits.get(..count)?)?), count + 2));
     }
-    if let [b'#', digits @ ..] = tail {
-        let count = digits.iter().take(7).take_while(|byte| byte.is_ascii_digit()).count();
-        let text = std::str::from_utf8(digits.get(..count)?).ok()?;
-        return Some((low_byte(text.parse().ok()?), count + 1));
-    }
-    NAMED
-        .iter()
-        .find(|(name, _)| {
-            tail.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name))
-        })
-        .map(|(name, byte)| (*byte, name.len()))
+    let digits = tail.strip_prefix(b"#")?;
+    let count = digits.iter().take(7).take_while(|byte| byte.is_ascii_digit()).count();
+    let text = std::str::from_utf8(digits.get(..count)?).ok()?;
+    Some((low_byte(text.parse().ok()?), count + 1))
+}
+
+fn named(tail: &[u8]) -> Option<(u8, usize)> {
+    // Browsers read the first five without their `;`, too.
+    const NAMED: [(&[u8], u8); 20] = [
+        (b"quot", b'"'),
+        (b"amp", b'&'),
+        (b"lt", b'<'),
+        (b"gt", b'>'),
+        (b"nbsp", 0xa0),
+        (b"apos;", b'\''),
+        (b"tab;", b'\t'),
+        (b"newline;", b'\n'),
+        (b"colon;", b':'),
+        (b"semi;", b';'),
+        (b"sol;", b'/'),
+        (b"bsol;", b'\\'),
+        (b"lpar;", b'('),
+        (b"rpar;", b')'),
+        (b"lcub;", b'{'),
+        (b"rcub;", b'}'),
+        (b"dollar;", b'$'),
+        (b"equals;", b'='),
+        (b"grave;", b'`'),
+        (b"period;", b'.'),
+    ];
+    let spelt =
+        |name: &[u8]| tail.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name));
+    NAMED.iter().find(|(name, _)| spelt(name)).map(|(name, byte)| (*byte, name.len()))
 }
 
 #[cfg(test)]
@@ -386,6 +402,7 @@ mod tests {
         check("urlDecodeUni", b"%u003cscript%3e%uff1c%u00", b"<script><%u00");
         check("urlDecodeUni", b"..%u2215%u2019%u2039%u201d%u4e41", b"../'<\"A");
         check("htmlEntityDecode", b"&lt;a&#60;&#x3C;&#x3c &gt&amp;&bogus;&", b"<a<<< >&&bogus;&");
+        check("htmlEntityDecode", b"&table&Tab;;&colon&colon;&ltx&#60;;", b"&table\t;&colon:<x<;");
         check("jsDecode", br"\u003ca\x41\101\n\q\", b"<aAA\nq\\");
         check("cssDecode", br"ja\vascript\3a al\65rt\", b"javascript:alert");
         check("cmdLine", b"C^at  'x' ;/etc", b"cat x/etc");
