@@ -3,6 +3,7 @@
 //!
 //! Deliberately names no crate of the product: it runs cargo and the built binaries.
 
+mod bench;
 mod demo;
 mod kafka;
 mod machine;
@@ -18,6 +19,8 @@ const USAGE: &str = "\
 usage: cargo xtask demo [--once] [--kafka HOST:PORT]   the product on a tour, then yours to try
        cargo xtask test [SUITE…]                       everything CI runs, or the suites named
        cargo xtask lint                                format and lints only
+       cargo xtask bench line [--rounds N] [--seconds N] [--only NAME,…]
+                                                       a request's cost, beside nginx and Envoy
        cargo xtask kafka up|down                       real Apache Kafka on loopback
        cargo xtask setup                               check and install what all of it needs";
 
@@ -37,6 +40,7 @@ fn run(words: &[&str]) -> Result<()> {
     match words {
         ["demo", rest @ ..] => demo::demo(rest),
         ["test", names @ ..] => suites::test(names),
+        ["bench", "line", rest @ ..] => bench::line(rest),
         ["lint"] => suites::test(&["format", "lints"]),
         ["kafka", "up"] => kafka::up(),
         ["kafka", "down"] => kafka::down(),

@@ -41,6 +41,10 @@ pub(crate) const PYTHON: Need = Need {
     package: "python3-venv",
     probe: &["python3", "-c", "import ensurepip, venv"],
 };
+pub(crate) const NGINX: Need =
+    Need { name: "nginx", package: "nginx-light", probe: &["nginx", "-v"] };
+pub(crate) const TASKSET: Need =
+    Need { name: "taskset", package: "util-linux", probe: &["taskset", "--version"] };
 
 /// What the build needs.
 pub(crate) const BUILD: [Need; 3] = [C_COMPILER, MAKE, BASH];

@@ -1,0 +1,52 @@
+//! `cargo xtask bench line`: what a request costs, beside nginx and Envoy. Builds, gets the two,
+//! then becomes the bench.
+//!
+//! Deliberately no suite of `cargo xtask test`: on a machine with other work its numbers move.
+
+use std::{
+    fs,
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::{
+    machine::{build, built, root, succeed, target},
+    setup::{BUILD, JAVA, MAVEN, NGINX, PYTHON, TASKSET, obtain},
+};
+
+/// Where a wheel puts Envoy's binary, below the directory of the environment's packages.
+const ENVOY: &str = "envoy/_bin/envoy";
+
+/// Returns only if the bench could not be started.
+pub(crate) fn line(arguments: &[&str]) -> Result<()> {
+    obtain(&BUILD)?;
+    obtain(&[JAVA, MAVEN, PYTHON, NGINX, TASKSET])?;
+    let envoy = envoy()?;
+    build()?;
+    let mut bench = Command::new(built()?.join("fixtures"));
+    bench.arg("bench").arg("--envoy").arg(envoy).args(arguments);
+    Err(bench.exec()).context("start the bench")
+}
+
+/// Envoy in a virtual environment; made again when its requirements change.
+fn envoy() -> Result<PathBuf> {
+    let dir = target()?.join("envoy");
+    let requirements = root()?.join("crates/fixtures/bench/requirements.txt");
+    let (wanted, stamp) = (fs::read_to_string(&requirements)?, dir.join("requirements.txt"));
+    if !fs::read_to_string(&stamp).is_ok_and(|has| has == wanted) {
+        succeed(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&dir))?;
+        let mut pip = Command::new(dir.join("bin/python3"));
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"]);
+        succeed(pip.arg(&requirements))?;
+        fs::write(&stamp, wanted)?;
+    }
+    let print = "import sysconfig; print(sysconfig.get_path('purelib'))";
+    let packages = Command::new(dir.join("bin/python3")).args(["-c", print]).output()?;
+    let packages = String::from_utf8(packages.stdout)?;
+    let envoy = Path::new(packages.trim()).join(ENVOY);
+    ensure!(envoy.is_file(), "`{}` is not there", envoy.display());
+    Ok(envoy)
+}
