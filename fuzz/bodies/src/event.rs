@@ -1,5 +1,5 @@
 //! Events, as they come from a topic: what is taken for one says what its JSON says, and its bytes
-//! are left alone, for they are the leaf.
+//! are left alone, for they are the leaf. What the reader skips it does not check.
 
 use ledger::{
     Record,
@@ -10,12 +10,9 @@ use serde_json::Value;
 /// Reads an event.
 pub fn event(data: &[u8]) -> bool {
     let decision = DecisionRef::read(data);
-    let Ok(record) = Record::read(data.to_vec()) else {
-        assert!(decision.is_err(), "a decision that is no event");
-        return false;
-    };
+    let Ok(record) = Record::read(data.to_vec()) else { return false };
     assert_eq!(record.value, data);
-    let json: Value = serde_json::from_slice(data).expect("an event that is no JSON");
+    let Ok(json) = serde_json::from_slice::<Value>(data) else { return false };
     assert_eq!(json["class_uid"], record.class_uid);
     assert_eq!(json["time"], record.time_ms);
     let uid = json["metadata"]["uid"].as_str().expect("its id");

@@ -127,7 +127,9 @@ fn readable<'a>(file: usize, bytes: &'a [u8], problems: &mut Problems) -> Option
             return None;
         }
     };
-    match text.char_indices().find(|(at, c)| !visible(*at, *c)) {
+    let lone_cr = |at: usize| !text.get(at..).is_some_and(|rest| rest.starts_with("\r\n"));
+    let refused = |(at, c): &(usize, char)| !visible(*at, *c) || *c == '\r' && lone_cr(*at);
+    match text.char_indices().find(refused) {
         None => Some(text),
         Some((at, c)) => {
             let place = end_of(file, text.get(..at).unwrap_or_default());
@@ -137,7 +139,8 @@ fn readable<'a>(file: usize, bytes: &'a [u8], problems: &mut Problems) -> Option
     }
 }
 
-/// YAML's printable characters (1.2.2 §5.1), without those that reorder what a reader sees.
+/// YAML's printable characters (1.2.2 §5.1), without those that reorder what a reader sees. A CR
+/// alone is refused, too: it is YAML's end of a line (of a comment, say), and few editors'.
 fn visible(at: usize, c: char) -> bool {
     match c {
         '\t' | '\n' | '\r' | '\u{85}' => true,
@@ -421,6 +424,8 @@ mod tests {
         check("a: b\nc: \u{1b}[1m\n", &["2:4: the character U+001B is refused"]);
         check("a: \u{202e}b\n", &["1:4: the character U+202E is refused"]);
         check("a: b\u{feff}\n", &["1:5: the character U+FEFF is refused"]);
+        check("# a: b\rc: d\n", &["1:7: the character U+000D is refused"]);
+        check("a: b\r\nc: d\r\n", &[]);
         check("\u{feff}a: b\n", &[]);
         assert_eq!(read(b"a: b\nc: \xff\n").1, ["2:4: not UTF-8"]);
     }

@@ -76,7 +76,7 @@ impl Path {
                 }
                 b'\\' => return Err(Unreadable::Backslash),
                 b'#' => return Err(Unreadable::Fragment),
-                0..=b' ' | 0x7f => return Err(Unreadable::BadTarget),
+                0..=b' ' | b'?' | 0x7f => return Err(Unreadable::BadTarget),
                 b';' => self.matrix_params = true,
                 _ => {}
             }

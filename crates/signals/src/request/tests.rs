@@ -58,6 +58,7 @@ fn paths_that_two_parsers_could_read_differently() {
         (b"/a b", BadTarget),
         (b"/a\tb", BadTarget),
         (b"/a\x7f", BadTarget),
+        (b"/a?b", BadTarget),
         (b"/a%0a", BadTarget),
         (b"/a%0d%0a", BadTarget),
         (b"/a%7f", BadTarget),
