@@ -104,6 +104,18 @@ fn without(bytes: &[u8], unwanted: impl Fn(u8) -> bool) -> Vec<u8> {
     bytes.iter().copied().filter(|byte| !unwanted(*byte)).collect()
 }
 
+/// Copies what comes before the next byte that matters; gives that byte and what follows it.
+fn copy_until<'a>(
+    out: &mut Vec<u8>,
+    rest: &'a [u8],
+    matters: impl Fn(u8) -> bool,
+) -> Option<(u8, &'a [u8])> {
+    let at = rest.iter().position(|byte| matters(*byte)).unwrap_or(rest.len());
+    let (before, after) = rest.split_at_checked(at)?;
+    out.extend_from_slice(before);
+    after.split_first().map(|(byte, tail)| (*byte, tail))
+}
+
 fn compress_whitespace(bytes: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len());
     for byte in bytes {
@@ -153,14 +165,13 @@ fn cmd_line(bytes: &[u8]) -> Vec<u8> {
 fn replace_comments(bytes: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len());
     let mut rest = bytes;
-    while let Some((first, tail)) = rest.split_first() {
-        if !rest.starts_with(b"/*") {
-            out.push(*first);
-            rest = tail;
+    while let Some((slash, tail)) = copy_until(&mut out, rest, |byte| byte == b'/') {
+        rest = tail;
+        let Some(inside) = tail.strip_prefix(b"*") else {
+            out.push(slash);
             continue;
-        }
+        };
         out.push(b' ');
-        let inside = rest.get(2..).unwrap_or_default();
         let end = inside.windows(2).position(|pair| pair == b"*/");
         rest = end.and_then(|end| inside.get(end + 2..)).unwrap_or_default();
     }
@@ -218,19 +229,15 @@ fn low_byte(code: u32) -> u8 {
 fn url_decode(bytes: &[u8], wide: bool) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len());
     let mut rest = bytes;
-    while let Some((first, tail)) = rest.split_first() {
+    while let Some((mark, tail)) = copy_until(&mut out, rest, |byte| matches!(byte, b'+' | b'%')) {
         rest = tail;
-        match first {
-            b'+' => out.push(b' '),
-            b'%' => match escape(tail, wide) {
-                Some((byte, used)) => {
-                    out.push(byte);
-                    rest = tail.get(used..).unwrap_or_default();
-                }
-                None => out.push(b'%'),
-            },
-            _ => out.push(*first),
+        if mark == b'+' {
+            out.push(b' ');
+            continue;
         }
+        let (byte, used) = escape(tail, wide).unwrap_or((b'%', 0));
+        out.push(byte);
+        rest = rest.get(used..).unwrap_or_default();
     }
     out
 }
@@ -246,12 +253,7 @@ fn escape(tail: &[u8], wide: bool) -> Option<(u8, usize)> {
 fn js_decode(bytes: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len());
     let mut rest = bytes;
-    while let Some((first, tail)) = rest.split_first() {
-        rest = tail;
-        if *first != b'\\' {
-            out.push(*first);
-            continue;
-        }
+    while let Some((_, tail)) = copy_until(&mut out, rest, |byte| byte == b'\\') {
         let Some((kind, after)) = tail.split_first() else {
             out.push(b'\\');
             break;
@@ -297,12 +299,7 @@ fn octal(first: u8, after: &[u8]) -> (u8, usize) {
 fn css_decode(bytes: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len());
     let mut rest = bytes;
-    while let Some((first, tail)) = rest.split_first() {
-        rest = tail;
-        if *first != b'\\' {
-            out.push(*first);
-            continue;
-        }
+    while let Some((_, tail)) = copy_until(&mut out, rest, |byte| byte == b'\\') {
         let digits = tail.iter().take(6).take_while(|byte| byte.is_ascii_hexdigit()).count();
         match tail.get(..digits).filter(|digits| !digits.is_empty()).and_then(hex) {
             Some(code) => {
@@ -324,15 +321,10 @@ fn css_decode(bytes: &[u8]) -> Vec<u8> {
 fn html_entity_decode(bytes: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len());
     let mut rest = bytes;
-    while let Some((first, tail)) = rest.split_first() {
-        rest = tail;
-        match (first, entity(tail)) {
-            (b'&', Some((byte, used))) => {
-                out.push(byte);
-                rest = tail.get(used..).unwrap_or_default();
-            }
-            _ => out.push(*first),
-        }
+    while let Some((_, tail)) = copy_until(&mut out, rest, |byte| byte == b'&') {
+        let (byte, used) = entity(tail).unwrap_or((b'&', 0));
+        out.push(byte);
+        rest = tail.get(used..).unwrap_or_default();
     }
     out
 }
