@@ -12,4 +12,8 @@ mod attacks;
 #[cfg(feature = "components")]
 mod components;
 mod e2e;
+mod flood;
+mod issuers;
 mod layers;
+#[cfg(feature = "components")]
+mod trail;

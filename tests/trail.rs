@@ -43,8 +43,8 @@ fn bench(name: &str) -> Bench {
     let kafka = Kafka::start(dir.path(), 1).expect("kafka");
     let setup = Setup { kafka: Some(kafka.bootstrap()), ..setup };
     let setting = Setting::start(name, &setup).expect("the product");
-    let sink = Sink::start(setting.dir(), &kafka.bootstrap(), &setting.keys.root_vkey)
-        .expect("the sink");
+    let sink =
+        Sink::start(setting.dir(), &kafka.bootstrap(), &setting.keys.root_vkey).expect("the sink");
     Bench { sink, setting, kafka, _dir: dir }
 }
 
@@ -92,8 +92,7 @@ impl Load {
         for client in self.clients {
             client.join().expect("a client");
         }
-        let ids = self.ids.lock().expect("ids").clone();
-        ids
+        self.ids.lock().expect("ids").clone()
     }
 }
 
@@ -203,7 +202,11 @@ fn no_answer_is_without_its_event_whatever_is_killed() {
     while stopped.elapsed() < OUTAGE {
         load.go_on();
     }
-    println!("kafka stopped for {:?}: {} answers meanwhile", stopped.elapsed(), load.answered() - before);
+    println!(
+        "kafka stopped for {:?}: {} answers meanwhile",
+        stopped.elapsed(),
+        load.answered() - before
+    );
     bench.kafka.restart(1).expect("restart kafka");
     load.go_on();
     let ids = settle(&mut bench, load);

@@ -47,8 +47,11 @@ fn what_was_in_flight_at_a_kill_is_recorded_as_crashed() {
     }
     assert_eq!(decisions.keys().collect::<Vec<_>>(), completions.keys().collect::<Vec<_>>());
     let slow = |id: &&&str| text(decisions[**id], "/http_request/url/path") == "/slow";
-    let outcomes: Vec<&str> =
-        decisions.keys().filter(slow).map(|id| text(completions[id], "/unmapped/outcome")).collect();
+    let outcomes: Vec<&str> = decisions
+        .keys()
+        .filter(slow)
+        .map(|id| text(completions[id], "/unmapped/outcome"))
+        .collect();
     assert_eq!(outcomes, ["crashed"; IN_FLIGHT]);
     let opened: Vec<_> = record.with_code("log_open").collect();
     let [first, second] = opened[..] else { panic!("{} logs", opened.len()) };
@@ -115,8 +118,7 @@ fn a_wrong_configuration_stops_the_start_with_every_problem() {
     assert_eq!(status.code(), Some(3), "{said}");
 
     let wrong = "methods: [GET, CONNECT]\n        path: /public\n        colour: red\n        upstream: orderz";
-    let right =
-        "methods: [GET, HEAD]\n        path: /public\n        action: view\n        resource: {type: Page, id: home}\n        upstream: orders";
+    let right = "methods: [GET, HEAD]\n        path: /public\n        action: view\n        resource: {type: Page, id: home}\n        upstream: orders";
     let (status, said) = failed_start(&setting, "several", right, wrong);
     assert_eq!(status.code(), Some(3), "{said}");
     for part in ["colour", "action", "resource", "problems: "] {
@@ -129,7 +131,8 @@ fn a_wrong_configuration_stops_the_start_with_every_problem() {
         "upstream: orderz\n      - name: limited\n        methods: [GET, CONNECT]",
     );
     assert_eq!(status.code(), Some(3), "{said}");
-    let named = |part: &str| said.lines().any(|line| line.contains(".yaml:") && line.contains(part));
+    let named =
+        |part: &str| said.lines().any(|line| line.contains(".yaml:") && line.contains(part));
     assert!(named("`orderz`") && named("`CONNECT`") && said.contains("problems: 2"), "{said}");
 }
 

@@ -60,7 +60,8 @@ fn a_spool_that_is_no_directory_or_forgets_is_refused() {
     let kept = fs::read_to_string(setting.dir().join("file")).expect("the file");
     assert_eq!(kept, "not a spool");
     let memory = tempfile::tempdir_in("/dev/shm").expect("a directory in memory");
-    let from = "directory: spool\n    bytes_max: 256MiB\n    segment_bytes: 8MiB\n    volatile: true";
+    let from =
+        "directory: spool\n    bytes_max: 256MiB\n    segment_bytes: 8MiB\n    volatile: true";
     let to = format!("directory: {}/spool", memory.path().display());
     check(start(&setting, "volatile", from, &to), &["tmpfs", "`volatile`"]);
 }

@@ -1,6 +1,7 @@
 //! What knowing the caller costs in CPU time: a token that was verified before, and one that never
 //! was.
 
+#![allow(clippy::indexing_slicing, reason = "a bench fails loudly")]
 #![expect(clippy::expect_used, reason = "a bench stops if it cannot")]
 #![allow(missing_docs, reason = "criterion's macros make functions")]
 

@@ -1,5 +1,13 @@
 //! Issuers against a provider that rotates, fails, lies and comes late.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test throughout, its helpers too"
+)]
+
 use std::{
     sync::Arc,
     time::{Duration, Instant},

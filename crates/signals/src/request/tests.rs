@@ -228,7 +228,11 @@ fn the_digest_is_of_what_goes_upstream() {
     assert_eq!(plain, digest(&[("host", "b"), ("accept", "x"), ("x-real-ip", "1"), ("a", "1")]));
     assert_ne!(plain, digest(&[("a", "1"), ("accept", "x")]), "order counts");
     let together = digest(&[("b", "1"), ("b", "2"), ("a", "1")]);
-    assert_eq!(together, digest(&[("b", "1"), ("a", "1"), ("b", "2")]), "but for one name's fields");
+    assert_eq!(
+        together,
+        digest(&[("b", "1"), ("a", "1"), ("b", "2")]),
+        "but for one name's fields"
+    );
     assert_ne!(plain, digest(&[("accept", "y"), ("a", "1")]));
     let want =
         ring::digest::digest(&ring::digest::SHA256, b"GET /x?q=1\na.test:8443\naccept:x\na:1\n");
