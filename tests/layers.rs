@@ -36,7 +36,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("rusqlite", &["audit-sink"]),
     ("rustls-native-certs", &["idp"]),
     // the shell and its protocols
-    ("anyhow", &["gateway", "audit-sink", "fixtures", "xtask"]),
+    ("anyhow", &["gateway", "audit-sink", "fixtures", "xtask", "portcullis-tests"]),
     ("arc-swap", &["gateway", "idp"]),
     ("clap", &["gateway", "audit-sink"]),
     ("http-body", &["gateway"]),

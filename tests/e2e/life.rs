@@ -92,7 +92,8 @@ fn what_outlasts_the_drain_deadline_is_cut_off_and_recorded() {
     let completions = record.completions().expect("once");
     let outcomes: Vec<&str> =
         completions.values().map(|event| text(event, "/unmapped/outcome")).collect();
-    assert_eq!(outcomes, ["abandoned"]);
+    let [outcome] = outcomes[..] else { panic!("{outcomes:?}") };
+    assert!(["abandoned", "client_gone"].contains(&outcome), "{outcome}");
     assert_eq!(record.with_code("log_close").count(), 1);
 }
 
