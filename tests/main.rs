@@ -12,4 +12,5 @@ mod attacks;
 #[cfg(feature = "components")]
 mod components;
 mod e2e;
+mod flood;
 mod layers;
