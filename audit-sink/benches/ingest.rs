@@ -32,7 +32,8 @@ const FACTS_BYTES: usize = 1_200;
 fn logs(keys: &Keys) -> Vec<Log> {
     let log = |n: usize| {
         let mut log = Log::new(keys, &format!("gw-{n}"), EVENTS / LOGS);
-        let facts = format!(r#","unmapped":{{"facts":"{}","previous":null}}}}"#, "f".repeat(FACTS_BYTES));
+        let facts =
+            format!(r#","unmapped":{{"facts":"{}","previous":null}}}}"#, "f".repeat(FACTS_BYTES));
         for value in &mut log.values[1..] {
             value.pop();
             value.push_str(&facts);
@@ -61,7 +62,12 @@ fn ingest(c: &mut Criterion) {
     group.finish();
 }
 
-fn take(keys: &Keys, logs: &[Log], directory: tempfile::TempDir, messages: Vec<Sent>) -> tempfile::TempDir {
+fn take(
+    keys: &Keys,
+    logs: &[Log],
+    directory: tempfile::TempDir,
+    messages: Vec<Sent>,
+) -> tempfile::TempDir {
     let evidence = Evidence::lock(directory.path()).unwrap();
     let manifest = Manifest::open(&evidence.manifest()).unwrap();
     let mut ingest = Ingest::resume(keys.root().clone(), evidence, manifest).unwrap();

@@ -183,7 +183,11 @@ impl Sink<'_> {
         Ok(!self.stopped())
     }
 
-    fn put(&mut self, at: Position, event: Result<Event, events::Foreign>) -> Result<(), SinkError> {
+    fn put(
+        &mut self,
+        at: Position,
+        event: Result<Event, events::Foreign>,
+    ) -> Result<(), SinkError> {
         match event {
             Ok(event) => self.ingest.event(at, event, now_ms())?,
             Err(events::Foreign { why, value }) => {

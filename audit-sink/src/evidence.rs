@@ -172,13 +172,19 @@ impl Evidence {
             }
         }
         let kept: BTreeSet<Tile> = partials(size).collect();
-        let wider = |old: &Tile| Tile::of(old.level(), old.index(), size).is_some_and(|new| new.is_partial());
+        let wider = |old: &Tile| {
+            Tile::of(old.level(), old.index(), size).is_some_and(|new| new.is_partial())
+        };
         partials(before).filter(|old| wider(old) && !kept.contains(old)).map(path).collect()
     }
 
     /// Removes partial tiles that a crash left, but for those that these sizes have.
     pub(crate) fn tidy(&self, origin: &Origin, sizes: [u64; 2]) {
-        let kept: BTreeSet<PathBuf> = sizes.into_iter().flat_map(partials).map(|tile| self.path(origin).join(tile.to_string())).collect();
+        let kept: BTreeSet<PathBuf> = sizes
+            .into_iter()
+            .flat_map(partials)
+            .map(|tile| self.path(origin).join(tile.to_string()))
+            .collect();
         let parents: BTreeSet<&Path> = kept.iter().filter_map(|path| path.parent()).collect();
         for parent in parents {
             let Ok(files) = fs::read_dir(parent) else { continue };
@@ -234,10 +240,7 @@ impl Writing {
 
     /// Writes files so that after a crash each is there whole or as it was, and all are there
     /// once this returns.
-    fn put(
-        &self,
-        files: impl IntoIterator<Item = (String, Vec<u8>)>,
-    ) -> Result<(), EvidenceError> {
+    fn put(&self, files: impl IntoIterator<Item = (String, Vec<u8>)>) -> Result<(), EvidenceError> {
         let mut directories = BTreeSet::new();
         for (name, bytes) in files {
             let path = self.directory.join(name);

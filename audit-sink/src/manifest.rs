@@ -273,11 +273,9 @@ fn log(row: &rusqlite::Row<'_>) -> rusqlite::Result<Log> {
     let frontier = Frontier::from_bytes(&frontier).map_err(|_| corrupt(2, "no tree"))?;
     let previous = match row.get_ref(5)? {
         rusqlite::types::ValueRef::Null => None,
-        _ => Some(Previous {
-            origin: origin(5)?,
-            size: row.get(6).map(as_u64)?,
-            root: row.get(7)?,
-        }),
+        _ => {
+            Some(Previous { origin: origin(5)?, size: row.get(6).map(as_u64)?, root: row.get(7)? })
+        }
     };
     let summary = Summary {
         origin: origin(0)?,

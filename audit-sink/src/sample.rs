@@ -54,7 +54,8 @@ pub(crate) struct Sent {
 
 /// A decision, a second after the one before; what it is about depends on its number.
 fn decision(number: usize, time_ms: i64) -> String {
-    let (action, status) = if number % 3 == 0 { ("Denied", 403) } else { ("Allowed", 200) };
+    let (action, status) =
+        if number.is_multiple_of(3) { ("Denied", 403) } else { ("Allowed", 200) };
     let (id, user) = (uid(number), number % 5);
     format!(
         r#"{{"class_uid":6003,"time":{time_ms},"action":"{action}","api":{{"operation":"read"}},"actor":{{"user":{{"uid":"acme|u-{user}"}}}},"resources":[{{"uid":"o-{number}"}}],"http_response":{{"code":{status}}},"metadata":{{"uid":"{id}","correlation_uid":"{id}","event_code":"decision"}}}}"#
@@ -102,8 +103,7 @@ impl Log {
         let mut values = self.values.clone();
         values[index] = decision(index + 100_000, time_ms(index));
         let (issuer_note, epoch_note) = (self.issuer_note.clone(), self.epoch_note.clone());
-        let signer =
-            Signer::new(self.origin.as_str(), &PrivateKey::from_seed([9; 32])).unwrap();
+        let signer = Signer::new(self.origin.as_str(), &PrivateKey::from_seed([9; 32])).unwrap();
         Self { origin: self.origin.clone(), values, issuer_note, epoch_note, signer }
     }
 

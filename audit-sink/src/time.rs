@@ -13,7 +13,9 @@ pub(crate) fn format(time_ms: i64) -> String {
 
 /// Reads `2026-11-21`, `2026-11-21T12:09:11Z`, the same with milliseconds, or Unix milliseconds.
 pub(crate) fn parse(text: &str) -> Result<i64, String> {
-    let problem = || format!("`{text}` is no time: expected 2026-11-21T12:09:11Z, 2026-11-21 or milliseconds");
+    let problem = || {
+        format!("`{text}` is no time: expected 2026-11-21T12:09:11Z, 2026-11-21 or milliseconds")
+    };
     if let Ok(time_ms) = text.parse() {
         return Ok(time_ms);
     }

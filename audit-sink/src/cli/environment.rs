@@ -18,14 +18,16 @@ pub(super) fn add(
     arguments: Vec<OsString>,
     variable: impl Fn(&str) -> Option<OsString>,
 ) -> Vec<OsString> {
-    let (flags, repeated): (&[&str], &[&str]) = match arguments.get(1).and_then(|verb| verb.to_str()) {
-        Some("run") => (&RUN, &REPEATED),
-        Some("verify" | "show") => (&WITH_ROOT, &[]),
-        Some("search" | "checkpoint") => (&OTHERS, &[]),
-        _ => return arguments,
-    };
+    let (flags, repeated): (&[&str], &[&str]) =
+        match arguments.get(1).and_then(|verb| verb.to_str()) {
+            Some("run") => (&RUN, &REPEATED),
+            Some("verify" | "show") => (&WITH_ROOT, &[]),
+            Some("search" | "checkpoint") => (&OTHERS, &[]),
+            _ => return arguments,
+        };
     let missing = |flag: &&&str| !arguments.iter().any(|argument| is_flag(argument, flag));
-    let value = |flag: &&str| variable(&format!("{PREFIX}{}", flag.replace('-', "_").to_uppercase()));
+    let value =
+        |flag: &&str| variable(&format!("{PREFIX}{}", flag.replace('-', "_").to_uppercase()));
     let mut added = Vec::new();
     for flag in flags.iter().filter(missing) {
         added.extend(value(flag).map(|value| argument(flag, &value)));
@@ -84,7 +86,10 @@ mod tests {
             "sink run --root=x --brokers y --topic-prefix z --property c=3",
             "sink run --evidence=/evidence --root=x --brokers y --topic-prefix z --property c=3",
         );
-        check("sink show --rooted x", "sink show --evidence=/evidence --root=/root.vkey --rooted x");
+        check(
+            "sink show --rooted x",
+            "sink show --evidence=/evidence --root=/root.vkey --rooted x",
+        );
         check("sink search --id y", "sink search --evidence=/evidence --id y");
         check("sink", "sink");
         check("sink --help", "sink --help");

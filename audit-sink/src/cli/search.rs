@@ -96,7 +96,7 @@ impl Search {
     }
 }
 
-fn text(row: &Row) -> String {
+pub(super) fn text(row: &Row) -> String {
     let place = format!("{}#{}", row.origin, row.index);
     let status = if row.status == 0 { String::new() } else { row.status.to_string() };
     let columns = [

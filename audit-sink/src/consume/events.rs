@@ -80,7 +80,14 @@ impl Events {
             return next;
         }
         let topic = &self.topic;
-        error!(topic, partition, next, low, high, "kafka does not have the offset to go on at: reading all it has");
+        error!(
+            topic,
+            partition,
+            next,
+            low,
+            high,
+            "kafka does not have the offset to go on at: reading all it has"
+        );
         low
     }
 

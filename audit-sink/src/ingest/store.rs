@@ -108,7 +108,9 @@ impl Ingest {
         let covered = |index: u64| {
             let leaf = match leaves.get(&index) {
                 Some(leaf) => Some(checkpoint(&leaf.event.proof)),
-                None => self.waiting(origin, index)?.as_ref().map(|leaf| checkpoint(&leaf.event.proof)),
+                None => {
+                    self.waiting(origin, index)?.as_ref().map(|leaf| checkpoint(&leaf.event.proof))
+                }
             };
             Ok::<_, IngestError>(leaf.flatten().filter(|(of, _)| (before + 1..=size).contains(of)))
         };

@@ -13,7 +13,8 @@ impl Manifest {
 
     /// The rejected messages, with why.
     pub(crate) fn rejected_values(&self) -> Vec<(String, Vec<u8>)> {
-        let mut rows = self.db.prepare("SELECT reason, value FROM rejected ORDER BY offset").unwrap();
+        let mut rows =
+            self.db.prepare("SELECT reason, value FROM rejected ORDER BY offset").unwrap();
         let rows = rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
         rows.map(Result::unwrap).collect()
     }
@@ -34,7 +35,9 @@ fn rejected(offset: u64, bytes: usize) -> (Position, String, Vec<u8>) {
 fn rejected_messages_have_limits() {
     let (directory, mut manifest) = open();
     let rejected = |range: std::ops::Range<u64>| Batch {
-        rejected: range.map(|offset| rejected(offset, REJECTED_BYTES_MAX + offset as usize % 2)).collect(),
+        rejected: range
+            .map(|offset| rejected(offset, REJECTED_BYTES_MAX + offset as usize % 2))
+            .collect(),
         ..Batch::default()
     };
     manifest.commit(rejected(0..2), 0).unwrap();
