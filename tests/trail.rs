@@ -38,7 +38,8 @@ fn bench(name: &str) -> Bench {
     println!("Apache Kafka {VERSION}");
     let setup = Setup::default()
         .change("    limits:\n", "    limits:\n      connections_per_source: 1000\n")
-        .change("bytes_max: 256MiB", "bytes_max: 2GiB");
+        .change("bytes_max: 256MiB", "bytes_max: 4GiB")
+        .change("deadline: 5s", "deadline: 5m");
     let dir = Work::new("kafka").expect("a directory");
     let kafka = Kafka::start(dir.path(), 1).expect("kafka");
     let setup = Setup { kafka: Some(kafka.bootstrap()), ..setup };
@@ -199,9 +200,8 @@ fn no_answer_is_without_its_event_whatever_is_killed() {
     }
     bench.kafka.stop(1).expect("stop kafka");
     let (stopped, before) = (Instant::now(), load.answered());
-    while stopped.elapsed() < OUTAGE {
-        load.go_on();
-    }
+    load.go_on();
+    thread::sleep(OUTAGE.saturating_sub(stopped.elapsed()));
     println!(
         "kafka stopped for {:?}: {} answers meanwhile",
         stopped.elapsed(),
