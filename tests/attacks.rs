@@ -5,6 +5,9 @@
 //! of that id has the code, nothing follows on the connection, and the upstream saw nothing:
 //! although everything that *can* be read is allowed here and reaches it.
 
+mod canaries;
+mod headers;
+
 use std::{collections::BTreeMap, fs, path::Path};
 
 use fixtures::{
@@ -115,6 +118,9 @@ fn file() -> File {
     let mut all = File { row: Vec::new(), good: Vec::new() };
     for entry in fs::read_dir(&dir).expect("tests/attacks") {
         let path = entry.expect("an entry").path();
+        if path.extension().is_none_or(|extension| extension != "toml") {
+            continue;
+        }
         let text = fs::read_to_string(&path).expect("a file");
         let file: File =
             toml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));

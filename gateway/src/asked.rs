@@ -2,7 +2,6 @@
 //! while the exchange itself is on its way.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use http::HeaderValue;
 use ledger::Durability;
@@ -11,7 +10,8 @@ use signals::Conn;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::read::Raw;
+pub(crate) use crate::read::now_ms;
+use crate::read::{PendingRecord, Raw};
 use crate::record::Mark;
 use crate::refuse::{self, Client};
 use crate::trace::Trace;
@@ -26,10 +26,13 @@ pub(crate) struct Asked {
     pub(crate) started: Instant,
     pub(crate) request_id: Option<HeaderValue>,
     html: bool,
+    record: PendingRecord,
 }
 
 impl Asked {
-    pub(crate) fn of(raw: &Raw) -> Self {
+    /// What `raw` says; whether it is recorded is from now on told here.
+    pub(crate) fn of(raw: &mut Raw) -> Self {
+        let record = std::mem::take(&mut raw.record);
         let request = raw.head.as_ref().ok();
         let mut random = [0; 24];
         // Ids of a trace need not be secret: with no randomness they are only not unique.
@@ -43,7 +46,13 @@ impl Asked {
             started: raw.started,
             request_id: request.and_then(refuse::request_id),
             html: request.is_some_and(refuse::prefers_html),
+            record,
         }
+    }
+
+    /// Its record begins: from here the ledger accounts for it, or what counts for the ledger.
+    pub(crate) fn accounted_for(&self) {
+        self.record.begin();
     }
 
     pub(crate) fn mark(&self, durability: Durability) -> Mark<'_> {
@@ -65,10 +74,4 @@ impl Asked {
     pub(crate) fn nobody<'a>(&'a self, message: Option<&'a str>) -> Client<'a> {
         Client { decision_id: None, ..self.client(message) }
     }
-}
-
-/// Unix milliseconds.
-pub(crate) fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

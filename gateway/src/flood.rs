@@ -52,9 +52,11 @@ pub enum Kind {
     Unauthenticated,
     /// There were too many.
     Throttled,
+    /// The protocol refused it on its connection, before there was a request.
+    Connection,
 }
 
-const KINDS: usize = 4;
+const KINDS: usize = 5;
 
 /// Why a request was refused that may be counted instead of recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +87,27 @@ impl Why {
             Class::Unavailable | Class::Blocked | Class::StepUp | Class::Forbidden => return None,
         };
         Some(Self { kind, reason: class.as_str() })
+    }
+}
+
+/// Refusals that somebody else has counted: a connection, when it is over.
+#[derive(Debug, Clone, Copy)]
+pub struct Counted<'a> {
+    /// Where they came from.
+    pub ip: IpAddr,
+    /// When the first may have come, Unix milliseconds.
+    pub from_ms: i64,
+    /// When the last may have come, Unix milliseconds.
+    pub to_ms: i64,
+    /// How many by reason.
+    pub counts: &'a [(&'static str, u64)],
+}
+
+impl Counted<'_> {
+    /// The same, to be [restored](Flood::restore) if no event could be made of it.
+    pub fn folded(&self) -> Folded {
+        let Self { ip, from_ms, to_ms, counts } = *self;
+        Folded { source: Source::of(ip), from_ms, to_ms, counts: counts.to_vec() }
     }
 }
 
@@ -188,23 +211,33 @@ impl Flood {
 
     /// Counts a refusal, unless it is to be recorded.
     pub fn admit(&self, ip: IpAddr, why: Why, now_ms: i64) -> Admit {
+        let once = [(why.reason, 1)];
+        self.admit_counts(why.kind, Counted { ip, from_ms: now_ms, to_ms: now_ms, counts: &once })
+    }
+
+    /// Adds what a connection counted, unless it is to have an event of its own.
+    pub fn admit_connection(&self, counted: Counted<'_>) -> Admit {
+        self.admit_counts(Kind::Connection, counted)
+    }
+
+    fn admit_counts(&self, kind: Kind, counted: Counted<'_>) -> Admit {
+        let Counted { ip, from_ms, to_ms, counts } = counted;
         let mut window = self.lock();
         let Window { recorded, sources, rest } = &mut *window;
         let source = Source::of(ip);
-        let once = [(why.reason, 1)];
         if sources.len() >= SOURCES_MAX && !sources.contains_key(&source) {
-            Counts::add(rest, now_ms, now_ms, &once);
+            Counts::add(rest, from_ms, to_ms, counts);
             return Admit::Fold;
         }
         let tally = sources.entry(source).or_default();
         #[expect(clippy::indexing_slicing, reason = "there is a place for each kind")]
-        let of_kind = &mut tally.recorded[why.kind as usize];
+        let of_kind = &mut tally.recorded[kind as usize];
         if *of_kind < self.limits.per_source && *recorded < self.limits.in_all {
             *of_kind += 1;
             *recorded += 1;
             return Admit::Record;
         }
-        Counts::add(&mut tally.folded, now_ms, now_ms, &once);
+        Counts::add(&mut tally.folded, from_ms, to_ms, counts);
         Admit::Fold
     }
 

@@ -31,15 +31,16 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::Response;
 use http_body_util::{Either, Full};
-use ledger::event::{Decision, EventError, Turned};
+use ledger::event::{Aggregate, Decision, EventError, Turned};
 use ledger::{Durability, Ledger, Open, Receipt};
 use signals::{Facts, Request, Seen, Signals, Unreadable};
 use tokio::time::{Duration, Instant};
 use verdict::{Audit, Permit, Question, Refused, Resource, Verdict};
 
 use asked::{Asked, now_ms};
-use flood::{Admit, Flood, Why};
+use flood::{Admit, Counted, Flood, Why};
 use forward::{Account, Answer, Onward, Pools, Upstream};
+use listen::ConnectionSummary;
 use metrics::Metrics;
 use read::{Exchange, Raw};
 use record::{Decided, TurnedAway};
@@ -113,8 +114,8 @@ impl Gateway {
 
     /// One request, start to finish. Every check reports, Cedar decides, the ledger records, and
     /// only then does anything leave this process.
-    pub async fn handle(&self, pools: &Pools, raw: Raw) -> Answered {
-        let asked = Asked::of(&raw);
+    pub async fn handle(&self, pools: &Pools, mut raw: Raw) -> Answered {
+        let asked = Asked::of(&mut raw);
         let snapshot = self.snapshots.current();
         self.ledger.count_request();
         let Read { exchange, route, upstream, resource } = match self.read(&snapshot, raw).await {
@@ -151,6 +152,34 @@ impl Gateway {
                 self.forward(pools, &asked, permit, onward).await
             }
             Err(refused) => self.refuse(&snapshot, &asked, refused, &facts).await,
+        }
+    }
+
+    /// What came on a connection that no record of a request tells is one event, with counts; in a
+    /// flood, it is counted with the rest.
+    pub async fn ended(&self, summary: &ConnectionSummary) {
+        let ConnectionSummary { source, began_ms, ended_ms, refused, abandoned } = summary;
+        for _ in 0..refused.iter().map(|(_, count)| count).sum() {
+            self.ledger.count_request();
+        }
+        let abandoned = Some(("abandoned", *abandoned)).filter(|(_, count)| *count > 0);
+        let counts: Vec<_> = refused.iter().copied().chain(abandoned).collect();
+        let counted =
+            Counted { ip: *source, from_ms: *began_ms, to_ms: *ended_ms, counts: &counts };
+        if self.flood.admit_connection(counted) == Admit::Fold {
+            return;
+        }
+        let aggregate = Aggregate {
+            start_ms: *began_ms,
+            end_ms: *ended_ms,
+            source: *source,
+            prefix_bits: if source.is_ipv4() { 32 } else { 128 },
+            scope: "connection",
+            counts: &counts,
+        };
+        if let Err(error) = self.ledger.aggregate(&aggregate).await {
+            tracing::warn!(%error, "what a connection brought could not be recorded: it is kept");
+            self.flood.restore(&counted.folded());
         }
     }
 
@@ -223,13 +252,14 @@ impl Gateway {
         };
         let class = refusal.map(|refusal| refusal.class);
         let decision = decided.record(self.ledger.producer());
-        let recorded = self.open(decision, durability, outcome).await?;
+        let recorded = self.open(asked, decision, durability, outcome).await?;
         self.metrics.decided(class);
         Ok(recorded)
     }
 
     async fn open<T>(
         &self,
+        asked: &Asked,
         decision: Result<Decision, EventError>,
         durability: Durability,
         value: T,
@@ -239,6 +269,7 @@ impl Gateway {
             Unrecorded
         })?;
         let uid = decision.uid();
+        asked.accounted_for();
         self.ledger.open(decision, durability, value).await.map_err(|error| {
             tracing::warn!(decision = %uid, %error, "a decision could not be recorded: refused");
             Unrecorded
@@ -313,7 +344,7 @@ impl Gateway {
             route: turn.route.as_ref().map(|route| route.name.as_str()),
         };
         let decision = turned.record(self.ledger.producer());
-        let Ok(receipt) = self.open(decision, Durability::Buffered, ()).await else {
+        let Ok(receipt) = self.open(asked, decision, Durability::Buffered, ()).await else {
             return self.unavailable(asked);
         };
         self.metrics.turned_away();
@@ -337,6 +368,7 @@ impl Gateway {
 
     /// The answer to a request that is counted: it has no decision of its own, so no id.
     fn folded(&self, reason: Reason<'_>, asked: &Asked, message: Option<&str>) -> Answered {
+        asked.accounted_for();
         self.metrics.folded();
         self.ledger.count_answer();
         refuse::answer(reason, &asked.nobody(message)).map(|body| Either::Right(Full::new(body)))

@@ -1,14 +1,18 @@
 //! Listening: from sockets to [`Raw`] requests, on one current-thread runtime per worker.
 //!
 //! Every worker has its own socket for each door (SO_REUSEPORT) and its own handler; what is
-//! shared is each door's count of connections. Stopping is graceful: no more is accepted, answers
-//! carry `Connection: close`, and what is not over at the deadline is aborted.
+//! shared is each door's count of connections. Over TLS the client chooses between HTTP/2 and
+//! HTTP/1.1. Stopping is graceful: no more is accepted, answers carry `Connection: close` and
+//! HTTP/2 clients get a `GOAWAY`, and what is not over at the deadline is aborted.
 //!
-//! Deliberately absent: any knowledge of requests beyond handing them to the handler, and
-//! HTTP/2.
+//! Deliberately absent: any knowledge of requests beyond handing them to the handler, and HTTP/2
+//! without TLS.
 
 mod connections;
 mod door;
+mod h1;
+mod h2;
+mod summary;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -26,6 +30,7 @@ use tokio::time::Instant;
 
 pub use self::connections::{Connections, Permit};
 pub use self::door::{BindError, Door, DoorOptions};
+pub use self::summary::ConnectionSummary;
 pub use self::tls::{Oldest, server_config};
 use crate::read::Raw;
 
@@ -36,6 +41,12 @@ pub trait Handler: 'static {
 
     /// Answers one request.
     fn handle(&self, raw: Raw) -> impl Future<Output = Response<Self::Body>>;
+
+    /// A connection is over, and no record of a request tells all that came on it.
+    fn ended(&self, summary: ConnectionSummary) -> impl Future<Output = ()> {
+        tracing::debug!(?summary, "connection");
+        std::future::ready(())
+    }
 }
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;

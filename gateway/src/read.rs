@@ -1,27 +1,34 @@
 //! Reading: from a connection's bytes to the [`Exchange`] that everything after derives from.
 //!
-//! [`HeadReader`] stands between TLS and hyper and puts what each head says on a [`HeadQueue`];
-//! the service that hyper calls takes it from there as [`Raw`]. What was refused takes the same
-//! way as what was read, so that order, answer and event are those of any request.
+//! Of HTTP/1, [`HeadReader`] stands between TLS and hyper and puts what each head says on a
+//! [`HeadQueue`]; the service that hyper calls takes it from there as [`Raw`]. Of HTTP/2, a
+//! [`Watch`] stands there, and the head is what the h2 crate accepted. What was refused takes the
+//! same way as what was read, so that order, answer and event are those of any request.
 //!
 //! Deliberately absent: routes, answers and events. A refusal says why, and its caller shapes it.
 
+mod alarm;
 mod body;
 mod queue;
 mod reader;
+mod record;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use signals::{Conn, Request, Unreadable};
 use tokio::time::Instant;
 
+pub(crate) use self::alarm::Alarm;
 pub use self::body::{Body, BodyError, BodyLimits, RATE_GRACE};
 pub use self::queue::{Head, HeadQueue, InFlight, Tally};
 pub use self::reader::{HeadReader, LINGER, LINGER_BYTES_MAX};
-use crate::protocol::h1;
+pub use self::record::{Abandoned, PendingRecord};
+pub use self::watch::{Closing, Taken, Watch, Watched};
+use crate::protocol::{h1, h2};
 
 /// What a peer may use of one connection. Each has a test at its edge.
 #[derive(Debug, Clone, Copy)]
@@ -37,6 +44,8 @@ pub struct Limits {
     pub requests: u32,
     /// Of a body.
     pub body: BodyLimits,
+    /// Of HTTP/2.
+    pub h2: h2::Limits,
 }
 
 impl Default for Limits {
@@ -47,6 +56,7 @@ impl Default for Limits {
             idle_timeout: Duration::from_secs(60),
             requests: 10_000,
             body: BodyLimits::default(),
+            h2: h2::Limits::default(),
         }
     }
 }
@@ -64,6 +74,8 @@ pub struct Raw {
     pub started: Instant,
     /// The name of the listener.
     pub listener: Arc<str>,
+    /// Counts it until its record begins.
+    pub record: PendingRecord,
 }
 
 /// A head that was refused.
@@ -99,6 +111,12 @@ impl Exchange {
         self.request.inspected = inspected?;
         Ok(())
     }
+}
+
+/// Unix milliseconds.
+pub(crate) fn now_ms() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// Bytes of a [`Rejected::snippet`], before escapes.

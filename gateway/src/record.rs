@@ -11,7 +11,7 @@ use ledger::event::{
 };
 use serde::Serialize;
 use serde_json::value::to_raw_value;
-use signals::{Conn, Facts, Health, PrincipalKind, Protocol, Request, Scheme};
+use signals::{Conn, Facts, Health, Path, PrincipalKind, Protocol, Request, Scheme};
 use uuid::Uuid;
 use verdict::{Basis, Class, Digests, Question};
 
@@ -148,9 +148,9 @@ impl TurnedAway<'_> {
     /// # Errors
     /// A name of the configuration does not fit.
     pub fn record(&self, producer: &Producer) -> Result<Decision, EventError> {
-        let mut http = self
-            .request
-            .map_or_else(HttpRequest::default, |request| http(request, request.path.as_str()));
+        let mut http = self.request.map_or_else(HttpRequest::default, |request| {
+            http(request, before_parameters(&request.path))
+        });
         http.request_line = self.request_line;
         let subject = Subject::Http(self.why);
         self.mark.seal(subject, self.conn, http, self.request, self.route, producer)
@@ -185,6 +185,15 @@ impl Mark<'_> {
         };
         fields.seal(producer)
     }
+}
+
+/// A path that no route knows, up to its first parameter or encoded `?`: what follows may be what
+/// a session's id or a query would hold.
+fn before_parameters(path: &Path) -> &str {
+    let path = path.as_str();
+    let marks = [";", "%3B", "%3b", "%3F", "%3f"];
+    let end = marks.iter().filter_map(|mark| path.find(mark)).min().unwrap_or(path.len());
+    path.get(..end).unwrap_or_default()
 }
 
 fn http<'a>(request: &'a Request, path: &'a str) -> HttpRequest<'a> {

@@ -11,10 +11,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
+use http_body_util::{Either, Full};
 use ledger::event::{self, Producer, Reload};
 use ledger::keys::Issuer;
 use ledger::note::{PrivateKey, VerifierKey};
-use ledger::{Ledger, SpoolOptions};
+use ledger::{Ledger, Open, SpoolOptions};
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -26,17 +28,17 @@ use tokio::time::Instant;
 use tracing::{error, info, warn};
 use uuid::Uuid;
 
-use crate::Gateway;
 use crate::admin::Health;
 use crate::asked::now_ms;
 use crate::config::{self, Config, Problem, TlsVersion};
 use crate::flood::Flushing;
-use crate::forward::Pools;
-use crate::listen::{self, Door, DoorOptions, Oldest};
+use crate::forward::{Answer, Pools};
+use crate::listen::{self, ConnectionSummary, Door, DoorOptions, Handler, Oldest};
 use crate::metrics::Readings;
-use crate::protocol::h1;
+use crate::protocol::{h1, h2};
 use crate::read::{BodyLimits, Limits, Raw, Tally};
 use crate::snapshot::{Snapshot, Snapshots};
+use crate::{Answered, Gateway};
 
 /// Time between two looks at the files, where they are watched.
 const WATCH_EVERY: Duration = Duration::from_secs(2);
@@ -122,19 +124,31 @@ pub fn run(path: &Path) -> Result<(), RunError> {
     };
     let listening = listen::serve(doors, workers, {
         let gateway = Arc::clone(&gateway);
-        move |_| {
-            let (gateway, pools) = (Arc::clone(&gateway), Pools::start());
-            move |raw: Raw| {
-                let (gateway, pools) = (Arc::clone(&gateway), pools.clone());
-                async move { gateway.handle(&pools, raw).await }
-            }
-        }
+        move |_| Worker { gateway: Arc::clone(&gateway), pools: Pools::start() }
     })
     .map_err(system("the workers cannot be started"))?;
     for address in addresses {
         info!(%address, workers, "listening");
     }
     background.block_on(running.until_stopped(health, listening))
+}
+
+/// What one worker answers with: the gateway, and connections of its own.
+struct Worker {
+    gateway: Arc<Gateway>,
+    pools: Pools,
+}
+
+impl Handler for Worker {
+    type Body = Either<Answer<Open>, Full<Bytes>>;
+
+    async fn handle(&self, raw: Raw) -> Answered {
+        self.gateway.handle(&self.pools, raw).await
+    }
+
+    async fn ended(&self, summary: ConnectionSummary) {
+        self.gateway.ended(&summary).await;
+    }
 }
 
 struct Running {
@@ -485,6 +499,7 @@ fn limits(limits: &config::Limits) -> Limits {
             bytes_per_s_min: limits.body_rate_min,
             idle: limits.body_idle_timeout,
         },
+        h2: h2::Limits::default(),
     }
 }
 

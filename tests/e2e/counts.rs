@@ -28,6 +28,7 @@ struct Case {
     act: Act,
     /// The request; `{id}` and `{token}` are filled in.
     bytes: &'static str,
+    /// Of its decision; nothing if it has none, and is counted in an aggregate.
     reason: &'static str,
     outcome: &'static str,
     detail: &'static str,
@@ -46,6 +47,8 @@ enum Act {
     Leave,
     /// When the upstream has the head.
     LeaveUpstream,
+    /// When the gateway asks the identity provider.
+    LeaveIdentify,
 }
 
 macro_rules! case {
@@ -96,6 +99,8 @@ const CASES: &[Case] = &[
         "GET /slow?ms=2000 HTTP/1.1\r\nHost: api.example.test\r\nX-Request-ID: {id}\r\n\r\n"),
     case!("left-while-streaming", LeaveUpstream, None, "permit", "client_gone", "",
         "GET /stream?chunks=100000&ms=1 HTTP/1.1\r\nHost: api.example.test\r\nX-Request-ID: {id}\r\n\r\n"),
+    case!("left-while-keys-are-fetched", LeaveIdentify, None, "", "", "",
+        "GET /orders HTTP/1.1\r\nHost: localhost\r\nX-Request-ID: {id}\r\nAuthorization: Bearer {unknown}\r\n\r\n"),
     case!("late-upstream", Stay, Some(504), "permit", "timed_out", "response_timeout",
         "GET /slow?ms=60000 HTTP/1.1\r\nHost: api.example.test\r\nX-Request-ID: {id}\r\n\r\n"),
     case!("reset-upstream", Broken, None, "permit", "upstream_failed", "reset",
@@ -114,9 +119,11 @@ fn start() -> Setting {
 /// Does what a case says; what the client heard.
 fn act(setting: &Setting, case: &Case) -> Option<Message> {
     let token = setting.idp.access_token("alice", "RS256").expect("a token");
+    let unknown = setting.idp.hostile_token("unknown_kid", "alice").expect("a token");
     let bytes = case.bytes.replace("{id}", case.name);
-    let bytes = bytes.replace("{token}", &token);
+    let bytes = bytes.replace("{token}", &token).replace("{unknown}", &unknown);
     let host = if case.bytes.contains(HOST) { HOST } else { "localhost" };
+    let fetches = setting.idp.hits("/jwks");
     let mut connection = setting.client_of(host).and_then(|c| c.connect()).expect("connect");
     connection.send(bytes.as_bytes()).expect("send");
     match case.act {
@@ -127,6 +134,11 @@ fn act(setting: &Setting, case: &Case) -> Option<Message> {
         }
         Act::Leave => None,
         Act::LeaveUpstream => wait_upstream(setting, case.name),
+        Act::LeaveIdentify => {
+            let asked = || Ok((setting.idp.hits("/jwks") > fetches).then_some(()));
+            wait_for("a fetch of keys", SOON, asked).expect("asked");
+            None
+        }
     }
 }
 
@@ -180,6 +192,11 @@ fn decision_of(record: &Record, case: &Case) -> String {
 
 fn check(record: &Record, case: &Case, heard: Option<&Message>) {
     let name = case.name;
+    if case.reason.is_empty() {
+        let decided = |event: &Value| text(event, "/http_request/uid") == name;
+        assert!(!record.with_code("decision").any(decided), "{name}: it has a decision");
+        return;
+    }
     let id_of_it = decision_of(record, case);
     let (decisions, completions) =
         (record.decisions().expect("once"), record.completions().expect("once"));
@@ -252,6 +269,7 @@ fn sums(record: &Record, heads: usize, ids: &BTreeSet<String>, metrics: &str) {
     let decided = u64::try_from(decisions.len()).expect("a number");
     assert_eq!(heads, decided + aggregated);
     assert!(ids.iter().all(|id| decisions.contains_key(id.as_str())), "an id without a decision");
+    assert_eq!(aggregated, 1, "who left before there was a decision");
     for name in ["heads_begun_total", "heads_taken_total"] {
         let line = format!("portcullis_{name} {heads}\n");
         assert!(metrics.contains(&line), "no `{}` in:\n{metrics}", line.trim_end());

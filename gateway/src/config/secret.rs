@@ -40,7 +40,11 @@ pub enum SecretSource {
     Env(
         #[schemars(
             regex(pattern = r"^[A-Za-z_][A-Za-z0-9_]{0,127}$"),
-            extend("x-noun" = "the name of an environment variable", "examples" = ["ISSUER_KEY"])
+            extend(
+                "x-noun" = "the name of an environment variable",
+                "examples" = ["ISSUER_KEY"],
+                "writeOnly" = true
+            )
         )]
         String,
     ),

@@ -238,8 +238,10 @@ impl<'a> Shape<'a> {
         let Some(pattern) = schema.get("pattern").and_then(Json::as_str) else { return true };
         let fits = self.matches(pattern, text);
         if !fits {
-            let noun = self.expected(schema);
-            let message = format!("{} is not {noun}", quoted(text));
+            // Where a secret is named, a secret itself may stand by mistake.
+            let secret = schema.get("writeOnly").is_some_and(|yes| *yes == Json::Bool(true));
+            let found = if secret { "this".to_owned() } else { quoted(text) };
+            let message = format!("{found} is not {}", self.expected(schema));
             self.problems.add_hinted(at, message, examples(schema));
         }
         fits

@@ -431,7 +431,7 @@ fn every_word_of_our_schema_is_one_that_is_enforced() {
         "patternProperties",
         "uniqueItems",
     ];
-    const SAID: [&str; 9] = [
+    const SAID: [&str; 10] = [
         "$schema",
         "$defs",
         "title",
@@ -440,6 +440,7 @@ fn every_word_of_our_schema_is_one_that_is_enforced() {
         "examples",
         "x-noun",
         "x-refused",
+        "writeOnly",
         "additionalProperties",
     ];
     let mut looked_at = 0;

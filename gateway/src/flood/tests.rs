@@ -100,6 +100,22 @@ fn a_new_window_has_new_budgets() {
 }
 
 #[test]
+fn connections_have_a_budget_of_their_own_and_bring_their_counts() {
+    let flood = flood(1, 9);
+    let ip = ip("192.0.2.1");
+    let connection = |to_ms| Counted { ip, from_ms: 3, to_ms, counts: &[("reset", 4), ("tls", 2)] };
+    assert_eq!(flood.admit(ip, BAD, 5), Admit::Record);
+    assert_eq!(flood.admit_connection(connection(6)), Admit::Record);
+    assert_eq!(flood.admit_connection(connection(7)), Admit::Fold);
+    assert_eq!(flood.admit_connection(connection(8)), Admit::Fold);
+    assert_eq!(flood.admit(ip, BAD, 9), Admit::Fold);
+    flood.restore(&connection(7).folded());
+    let source = Source { ip, prefix_bits: 32 };
+    let counts = vec![("bare_lf", 1), ("reset", 12), ("tls", 6)];
+    assert_eq!(flood.drain(), [Folded { source, from_ms: 3, to_ms: 9, counts }]);
+}
+
+#[test]
 fn what_could_not_be_recorded_is_handed_out_again() {
     let flood = flood(0, 9);
     let from = ip("192.0.2.1");

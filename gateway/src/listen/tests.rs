@@ -2,6 +2,7 @@
 
 mod bodies;
 mod framing;
+mod h2;
 mod limits;
 mod sockets;
 
@@ -19,8 +20,8 @@ use tokio::sync::watch;
 
 use super::connections::Connections;
 use super::door::Common;
-use super::{Handler, Stage, worker};
-use crate::read::{Limits, Raw, Tally};
+use super::{Handler, Stage, h1, worker};
+use crate::read::{Abandoned, Limits, Raw, Tally};
 
 /// What the handler saw, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,15 +84,14 @@ fn connect<H: Handler, T>(
     runtime.expect("a runtime").block_on(async {
         let (ours, theirs) = tokio::io::duplex(pipe_bytes);
         let (_stage, seen) = watch::channel(Stage::Serving);
-        let handler = Rc::new(handler);
-        let serving = worker::serve(
-            Arc::clone(common),
-            handler,
-            seen,
-            Conn::default(),
-            Scheme::Https,
-            theirs,
-        );
+        let connection = worker::Connection {
+            common: Arc::clone(common),
+            handler: Rc::new(handler),
+            stage: seen,
+            conn: Conn::default(),
+            abandoned: Abandoned::default(),
+        };
+        let serving = h1::serve(&connection, Scheme::Https, theirs);
         let both = async { tokio::join!(serving, client(ours)).1 };
         tokio::time::timeout(Duration::from_secs(20), both).await.expect("no deadlock")
     })

@@ -1,4 +1,4 @@
-//! TLS of a door: versions 1.2 and 1.3, with ring, for HTTP/1.1 only.
+//! TLS of a door: versions 1.2 and 1.3, with ring, for HTTP/2 and HTTP/1.1.
 //!
 //! Deliberately absent: early data, client certificates, and reading of files.
 
@@ -9,6 +9,9 @@ use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::version::{TLS12, TLS13};
 use signals::Conn;
+
+/// HTTP/2 over TLS (RFC 9113 §3.2), as ALPN names it.
+pub(super) const H2: &str = "h2";
 
 /// The oldest version of TLS that a door speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +39,7 @@ pub fn server_config(
         .with_protocol_versions(versions)?
         .with_no_client_auth()
         .with_single_cert(chain, key)?;
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![H2.as_bytes().to_vec(), b"http/1.1".to_vec()];
     Ok(config)
 }
 

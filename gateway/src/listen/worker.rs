@@ -2,35 +2,25 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::header::{CONNECTION, HeaderValue};
-use http::{Request, Response};
-use http_body::{Frame, SizeHint};
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
 use signals::{Conn, Scheme};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinSet, LocalSet};
+use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
 use super::door::{Common, Share};
-use super::{Handler, Stage, tls};
-use crate::read::{Body, HeadQueue, HeadReader, InFlight, Raw, Tally};
+use super::{ConnectionSummary, Handler, Stage, h1, h2, tls};
+use crate::read::{Abandoned, Tally, now_ms};
 
 /// Time until accepting is tried again after the system had no room for a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// Bytes that hyper buffers of a body.
-const HYPER_BUFFER_BYTES: usize = 64 << 10;
+/// Time that connections have beyond the deadline, to say what they came to.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Serves until everything is drained.
 pub(super) fn run<H: Handler>(
@@ -83,14 +73,21 @@ impl<H: Handler> Worker<H> {
         };
         drop(socket);
         let Some(deadline) = deadline else { return };
+        if !self.over(&mut open, deadline).await {
+            tracing::warn!(listener = %self.common.name, connections = open.len(), "drain deadline: connections are cut off");
+            // They end by themselves at the deadline.
+            self.over(&mut open, deadline + LAST_WORDS).await;
+        }
+    }
+
+    /// Waits for all that are open; false at the deadline.
+    async fn over(&self, open: &mut JoinSet<()>, deadline: Instant) -> bool {
         let all = async {
             while let Some(ended) = open.join_next().await {
                 self.ended(ended);
             }
         };
-        if tokio::time::timeout_at(deadline, all).await.is_err() {
-            tracing::warn!(listener = %self.common.name, connections = open.len(), "drain deadline: connections are cut off");
-        }
+        tokio::time::timeout_at(deadline, all).await.is_ok()
     }
 
     fn admit(&self, open: &mut JoinSet<()>, stream: TcpStream, peer: SocketAddr) {
@@ -126,6 +123,34 @@ impl<H: Handler> Worker<H> {
     }
 }
 
+/// A connection whose handshake is done.
+pub(super) struct Connection<H> {
+    pub(super) common: Arc<Common>,
+    pub(super) handler: Rc<H>,
+    pub(super) stage: watch::Receiver<Stage>,
+    pub(super) conn: Conn,
+    pub(super) abandoned: Abandoned,
+}
+
+/// Returns when nothing new is to be begun.
+pub(super) async fn draining(stage: &mut watch::Receiver<Stage>) {
+    let _ = stage.wait_for(|stage| *stage != Stage::Serving).await;
+}
+
+/// Returns at the deadline for what is in flight.
+pub(super) async fn drained(stage: &mut watch::Receiver<Stage>) {
+    draining(stage).await;
+    let deadline = match *stage.borrow() {
+        Stage::Draining(deadline) => Some(deadline),
+        Stage::Serving => None,
+    };
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        // Nobody is there to say it.
+        None => std::future::pending().await,
+    }
+}
+
 /// One connection, from its handshake to its end.
 async fn connection<H: Handler>(
     common: Arc<Common>,
@@ -136,105 +161,50 @@ async fn connection<H: Handler>(
 ) {
     // Answers are written whole: waiting for more to send only delays them.
     let _ = stream.set_nodelay(true);
-    let mut conn = Conn { ip: peer.ip().to_canonical(), port: peer.port(), ..Conn::default() };
+    let began_ms = now_ms();
+    let conn = Conn { ip: peer.ip().to_canonical(), port: peer.port(), ..Conn::default() };
+    let (source, abandoned) = (conn.ip, Abandoned::default());
+    let connection = Connection {
+        common,
+        handler: Rc::clone(&handler),
+        stage,
+        conn,
+        abandoned: abandoned.clone(),
+    };
+    let refused = secured(connection, stream).await;
+    let ended_ms = now_ms();
+    let abandoned = abandoned.count();
+    let summary = ConnectionSummary { source, began_ms, ended_ms, refused, abandoned };
+    if !summary.is_empty() {
+        handler.ended(summary).await;
+    }
+}
+
+/// The handshake, if there is one, and what follows. Gives what was refused before there was a
+/// request.
+async fn secured<H: Handler>(
+    mut connection: Connection<H>,
+    stream: TcpStream,
+) -> Vec<(&'static str, u64)> {
+    let common = Arc::clone(&connection.common);
     let Some(tls) = &common.tls else {
-        return serve(common, handler, stage, conn, Scheme::Http, stream).await;
+        h1::serve(&connection, Scheme::Http, stream).await;
+        return Vec::new();
     };
     let handshake = TlsAcceptor::from(tls.load_full()).accept(stream);
-    match tokio::time::timeout(common.handshake_timeout, handshake).await {
+    let failure = match tokio::time::timeout(common.handshake_timeout, handshake).await {
         Ok(Ok(stream)) => {
-            tls::describe(stream.get_ref().1, &mut conn);
-            serve(common, handler, stage, conn, Scheme::Https, stream).await;
+            tls::describe(stream.get_ref().1, &mut connection.conn);
+            if connection.conn.alpn == tls::H2 {
+                return h2::serve(Rc::new(connection), stream).await;
+            }
+            h1::serve(&connection, Scheme::Https, stream).await;
+            return Vec::new();
         }
-        Ok(Err(_)) | Err(_) => Tally::count(&common.tally.handshakes_failed),
-    }
-}
-
-pub(super) async fn serve<H: Handler, IO: AsyncRead + AsyncWrite + Unpin>(
-    common: Arc<Common>,
-    handler: Rc<H>,
-    mut stage: watch::Receiver<Stage>,
-    conn: Conn,
-    scheme: Scheme,
-    io: IO,
-) {
-    let queue = HeadQueue::default();
-    let tally = Arc::clone(&common.tally);
-    let reader = HeadReader::new(io, scheme, common.limits, queue.clone(), tally);
-    let service = service_fn(|request: Request<Incoming>| {
-        answer(&common, &*handler, &queue, &conn, request.into_body())
-    });
-    let serving = http1::Builder::new()
-        .half_close(false)
-        .header_read_timeout(None)
-        .max_buf_size(HYPER_BUFFER_BYTES)
-        .serve_connection(TokioIo::new(reader), service);
-    let mut serving = pin!(serving);
-    let ended = tokio::select! {
-        biased;
-        _ = stage.wait_for(|stage| *stage != Stage::Serving) => {
-            serving.as_mut().graceful_shutdown();
-            serving.await
-        }
-        ended = &mut serving => ended,
+        // rustls refused what came; otherwise the peer only left.
+        Ok(Err(error)) => (error.kind() == io::ErrorKind::InvalidData).then_some("tls_handshake"),
+        Err(_) => Some("tls_timeout"),
     };
-    if let Err(error) = ended {
-        tracing::debug!(listener = %common.name, %error, "connection ended early");
-    }
-}
-
-/// hyper called for a request that the head reader did not announce.
-#[derive(Debug, thiserror::Error)]
-#[error("no head was read for this request")]
-struct Unannounced;
-
-async fn answer<H: Handler>(
-    common: &Common,
-    handler: &H,
-    queue: &HeadQueue,
-    conn: &Conn,
-    incoming: Incoming,
-) -> Result<Response<Answering<H::Body>>, Unannounced> {
-    let (head, in_flight) = queue.take().ok_or(Unannounced)?;
-    Tally::count(&common.tally.heads_taken);
-    let raw = Raw {
-        head: head.read,
-        body: Body::new(incoming, common.limits.body),
-        conn: Arc::new(Conn { received_ms: head.received_ms, ..conn.clone() }),
-        started: head.at,
-        listener: Arc::clone(&common.name),
-    };
-    let mut response = handler.handle(raw).await.map(|body| Answering { body, in_flight });
-    if queue.body_open() {
-        // What is left of the body will not be read: the next request could not be found.
-        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    }
-    Ok(response)
-}
-
-/// An answer's body; the exchange lasts as long as it does.
-struct Answering<B> {
-    body: B,
-    #[expect(dead_code, reason = "it acts when it is dropped")]
-    in_flight: InFlight,
-}
-
-impl<B: http_body::Body<Data = Bytes> + Unpin> http_body::Body for Answering<B> {
-    type Data = Bytes;
-    type Error = B::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
+    Tally::count(&common.tally.handshakes_failed);
+    failure.map(|reason| (reason, 1)).into_iter().collect()
 }

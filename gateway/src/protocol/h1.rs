@@ -324,7 +324,7 @@ fn framing(headers: &Headers, protocol: Protocol, limits: &Limits) -> Result<Fra
 }
 
 /// Digits only, none of them a leading zero.
-fn content_length(value: &[u8]) -> Option<u64> {
+pub(super) fn content_length(value: &[u8]) -> Option<u64> {
     let digits = value.iter().all(u8::is_ascii_digit);
     let padded = value.len() > 1 && value.first() == Some(&b'0');
     let text = std::str::from_utf8(value).ok()?;
@@ -332,7 +332,7 @@ fn content_length(value: &[u8]) -> Option<u64> {
 }
 
 /// The only expectation there is (RFC 9110 §10.1.1).
-fn expects(headers: &Headers) -> Result<bool, Unreadable> {
+pub(super) fn expects(headers: &Headers) -> Result<bool, Unreadable> {
     let mut expectations = headers.get_all("expect");
     match (expectations.next(), expectations.next()) {
         (None, _) => Ok(false),

@@ -2,4 +2,6 @@
 //! follows the body; none of them answers, decides or knows a route.
 
 pub mod chunked;
+pub mod frames;
 pub mod h1;
+pub mod h2;

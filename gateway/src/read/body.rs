@@ -85,6 +85,8 @@ pub struct Body {
     /// Read already, not yet given out.
     pieces: VecDeque<Bytes>,
     incoming: Option<Incoming>,
+    /// It is an HTTP/2 stream.
+    of_stream: bool,
     trailers: Option<HeaderMap>,
     failed: Option<BodyError>,
     limits: BodyLimits,
@@ -94,11 +96,12 @@ pub struct Body {
 }
 
 impl Body {
-    /// The body that hyper reads.
+    /// The body that hyper reads off an HTTP/1 connection.
     pub fn new(incoming: Incoming, limits: BodyLimits) -> Self {
         Self {
             pieces: VecDeque::new(),
             incoming: (!incoming.is_end_stream()).then_some(incoming),
+            of_stream: false,
             trailers: None,
             failed: None,
             limits,
@@ -106,6 +109,11 @@ impl Body {
             waited: Duration::ZERO,
             wait: None,
         }
+    }
+
+    /// The body that hyper reads off an HTTP/2 stream.
+    pub fn of_stream(incoming: Incoming, limits: BodyLimits) -> Self {
+        Self { of_stream: true, ..Self::new(incoming, limits) }
     }
 
     /// Bytes of the body that came from the client.
@@ -159,13 +167,16 @@ impl Body {
             ready!(self.poll_patience(cx));
             return Poll::Ready(Some(Err(self.fail(BodyError::Stalled))));
         };
-        if frame.is_none() || incoming.is_end_stream() {
+        let whole = incoming.is_end_stream();
+        if frame.is_none() || whole {
             self.incoming = None;
         }
         if let Some((since, _)) = self.wait.take() {
             self.waited = self.waited.saturating_add(since.elapsed());
         }
         Poll::Ready(match frame {
+            // hyper takes a stream that was reset with `NO_ERROR` for one that ended.
+            None if self.of_stream && !whole => Some(Err(self.fail(BodyError::Gone))),
             None => None,
             Some(Err(error)) => Some(Err(self.fail(what_happened(&error)))),
             Some(Ok(frame)) => Some(self.admit(frame)),

@@ -12,15 +12,16 @@ use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use bytes::{BufMut, BytesMut};
 use signals::{Framing, Scheme, Unreadable};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 
+use super::alarm::Alarm;
 use super::queue::{Head, HeadQueue, Tally};
-use super::{Limits, Rejected};
+use super::{Limits, Rejected, now_ms};
 use crate::protocol::chunked::Chunked;
 use crate::protocol::h1::{self, Scan};
 
@@ -217,7 +218,7 @@ impl<IO: AsyncRead + Unpin> HeadReader<IO> {
 
     /// The wait for a head, or for the rest of one, has an end.
     fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<Next> {
-        if self.write_alarm.running {
+        if self.write_alarm.is_running() {
             // The peer still takes the last answer; when it has, we are woken.
             self.read_alarm.stop();
             return Poll::Pending;
@@ -271,9 +272,7 @@ impl<IO: AsyncRead + Unpin> HeadReader<IO> {
     }
 
     fn put(&mut self, read: Result<signals::Request, Rejected>) {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let received_ms = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
-        self.queue.put(Head { read, at: Instant::now(), received_ms });
+        self.queue.put(Head { read, at: Instant::now(), received_ms: now_ms() });
     }
 
     /// More of the body. Without buffered bytes those of a known length go to hyper directly.
@@ -405,29 +404,5 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for HeadReader<IO> {
             ready!(this.read_alarm.poll(cx, LINGER));
         }
         Poll::Ready(Ok(()))
-    }
-}
-
-/// A timer that is made when it is first waited for, and used again.
-#[derive(Debug, Default)]
-struct Alarm {
-    sleep: Option<Pin<Box<Sleep>>>,
-    running: bool,
-}
-
-impl Alarm {
-    /// Ready when `after` has passed since the first poll after a stop.
-    fn poll(&mut self, cx: &mut Context<'_>, after: Duration) -> Poll<()> {
-        let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep(after)));
-        if !self.running {
-            sleep.as_mut().reset(Instant::now() + after);
-            self.running = true;
-        }
-        sleep.as_mut().poll(cx)
-    }
-
-    /// Says whether it was running.
-    fn stop(&mut self) -> bool {
-        std::mem::take(&mut self.running)
     }
 }

@@ -171,7 +171,7 @@ fn listeners() {
         (
             "    tls: {certificate: tls.crt, key: {file: tls.key}}",
             "    tls: {certificate: tls.crt, key: {env: \"A B\"}}",
-            &["6:44: `A B` is not the name of an environment variable | such as `ISSUER_KEY`"],
+            &["6:44: this is not the name of an environment variable | such as `ISSUER_KEY`"],
         ),
         (
             "    tls: {certificate: tls.crt, key: {file: tls.key}}",

@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::*;
-use crate::listen::{Door, DoorOptions, Oldest, Workers, serve, server_config};
+use crate::listen::{ConnectionSummary, Door, DoorOptions, Oldest, Workers, serve, server_config};
 use crate::read::LINGER_BYTES_MAX;
 
 fn options(tls: Option<Arc<ArcSwap<ServerConfig>>>) -> DoorOptions {
@@ -121,7 +121,7 @@ fn what_is_known_of_a_connection() {
     };
     check(
         &rustls::version::TLS13,
-        &[b"h2", b"http/1.1"],
+        &[b"http/1.1"],
         "Ok(Https) true TLSv1.3 TLS_AES_256_GCM_SHA384 a.test http/1.1 true front",
     );
     check(
@@ -132,6 +132,64 @@ fn what_is_known_of_a_connection() {
     stop(workers);
     let (address, workers) = start(options(None), 1, |_| teller(describe));
     assert_eq!(ask(connect_to(address)).expect("an answer"), "Ok(Http) false     true front");
+    stop(workers);
+}
+
+/// Whether source and times are sound, what was refused by reason, how many were abandoned.
+type Ended = (bool, Vec<(&'static str, u64)>, u64);
+
+/// A handler that hands on what is said of connections that are over.
+struct Told(mpsc::Sender<Ended>);
+
+impl Handler for Told {
+    type Body = Full<Bytes>;
+
+    async fn handle(&self, raw: Raw) -> Response<Full<Bytes>> {
+        if raw.head.as_ref().is_ok_and(|request| request.path.as_str() == "/recorded") {
+            raw.record.begin();
+        }
+        answer(200)
+    }
+
+    async fn ended(&self, summary: ConnectionSummary) {
+        let ConnectionSummary { source, began_ms, ended_ms, refused, abandoned } = summary;
+        let sound = source.is_loopback() && 0 < began_ms && began_ms <= ended_ms;
+        self.0.send((sound, refused, abandoned)).expect("the test listens");
+    }
+}
+
+#[test]
+fn what_no_record_tells_is_told_once_a_connection() {
+    let Certified { chain, config } = certified(Oldest::Tls13);
+    let tls = Arc::new(ArcSwap::from_pointee(config));
+    let short = Duration::from_millis(100);
+    let options = DoorOptions { handshake_timeout: short, ..options(Some(tls)) };
+    let (tell, told) = mpsc::channel();
+    let (address, workers) = start(options, 1, move |_| Told(tell.clone()));
+    let tls13 = &rustls::version::TLS13;
+    let check = |refused: &[(&'static str, u64)], abandoned: u64| {
+        assert_eq!(told.recv().expect("told"), (true, refused.to_vec(), abandoned));
+    };
+    // Nothing to tell: a peer that only connects, and a request that is recorded.
+    drop(connect_to(address));
+    let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    let ask = |request: &[u8], alpn: &[u8]| {
+        let mut io = client(address, &chain, tls13, &[alpn]);
+        io.write_all(request).expect("sent");
+        let _ = io.read_to_end(&mut Vec::new());
+    };
+    ask(get("/recorded").as_bytes(), b"http/1.1");
+    // And what there is to tell.
+    ask(get("/").as_bytes(), b"http/1.1");
+    check(&[], 1);
+    ask(&[b'x'; 24], b"h2");
+    check(&[("protocol_error", 1)], 0);
+    let mut plain = connect_to(address);
+    plain.write_all(get("/").as_bytes()).expect("sent");
+    check(&[("tls_handshake", 1)], 0);
+    let silent = connect_to(address);
+    check(&[("tls_timeout", 1)], 0);
+    drop((plain, silent));
     stop(workers);
 }
 
@@ -146,8 +204,8 @@ fn handshakes_that_fail_are_counted() {
     let workers = serve(vec![door], 1, |_| teller(describe)).expect("threads");
     let old = client(address, &chain, &rustls::version::TLS12, &[]);
     ask(old).expect_err("an old version");
-    let h2_only = client(address, &chain, &rustls::version::TLS13, &[b"h2"]);
-    ask(h2_only).expect_err("a protocol that is not spoken");
+    let other = client(address, &chain, &rustls::version::TLS13, &[b"spdy/3"]);
+    ask(other).expect_err("a protocol that is not spoken");
     let mut silent = connect_to(address);
     assert_eq!(silent.read(&mut [0]).expect("closed"), 0);
     stop(workers);

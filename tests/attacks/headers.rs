@@ -1,0 +1,154 @@
+//! `headers/*.toml`: what a client says of itself is nobody's word but its own.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use fixtures::{
+    client::Request,
+    harness::{Setting, Setup},
+    record::{Record, text},
+    upstream::request_digest,
+    wire::Message,
+};
+use serde::Deserialize;
+
+use super::decision_id;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    row: Vec<Row>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Row {
+    name: String,
+    /// Whose token comes with it.
+    who: Option<String>,
+    #[serde(default = "get")]
+    method: String,
+    #[serde(default = "public")]
+    target: String,
+    fields: Vec<(String, String)>,
+    body: Option<String>,
+    #[serde(default = "ok")]
+    status: u16,
+    /// What reaches the upstream under these names.
+    #[serde(default)]
+    upstream: BTreeMap<String, String>,
+}
+
+fn get() -> String {
+    "GET".to_owned()
+}
+
+fn public() -> String {
+    "/public".to_owned()
+}
+
+fn ok() -> u16 {
+    200
+}
+
+fn rows() -> Vec<Row> {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("attacks/headers");
+    let mut rows = Vec::new();
+    for entry in fs::read_dir(&dir).expect("a directory") {
+        let text = fs::read_to_string(entry.expect("an entry").path()).expect("a file");
+        rows.extend(toml::from_str::<File>(&text).expect("rows").row);
+    }
+    rows
+}
+
+/// The request's fields with tokens filled in, as sent.
+fn request(setting: &Setting, row: &Row) -> Request {
+    let token = |who: &str| setting.idp.access_token(who, "ES256").expect("a token");
+    let mut request = Request::new(&row.method, &row.target);
+    if let Some(who) = &row.who {
+        request = request.field("Authorization", &format!("Bearer {}", token(who)));
+    }
+    for (name, value) in &row.fields {
+        request = request.field(name, &value.replace("{token}", &token("alice")));
+    }
+    match &row.body {
+        Some(body) => request.body(body.clone().into_bytes()),
+        None => request,
+    }
+}
+
+/// What the upstream must have under each name that matters here.
+fn wanted(row: &Row, host: &str, id: &str) -> BTreeMap<String, Vec<String>> {
+    let ours = [
+        ("x-forwarded-for", "127.0.0.1"),
+        ("x-forwarded-proto", "https"),
+        ("x-forwarded-host", host),
+        ("portcullis-decision-id", id),
+        ("host", host),
+    ];
+    let mut wanted: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let names = row.fields.iter().map(|(name, _)| name.to_ascii_lowercase());
+    for name in names.chain(["authorization".to_owned(), "x-forwarded-user".to_owned()]) {
+        if name != "traceparent" {
+            wanted.insert(name, Vec::new());
+        }
+    }
+    let given = row.upstream.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    for (name, value) in ours.into_iter().chain(given) {
+        wanted.insert(name.to_owned(), vec![value.to_owned()]);
+    }
+    wanted
+}
+
+fn check_upstream(row: &Row, message: &Message, host: &str, id: &str) {
+    for (name, want) in wanted(row, host, id) {
+        let got: Vec<&str> = message.fields_named(&name).collect();
+        assert_eq!(got, want, "{}: `{name}` at the upstream", row.name);
+        let twin = name.replace('-', "_");
+        assert!(twin == name || message.field(&twin).is_none(), "{}: `{twin}`", row.name);
+    }
+    let traces: Vec<&str> = message.fields_named("traceparent").collect();
+    let [trace] = traces[..] else { panic!("{}: {traces:?}", row.name) };
+    assert!(trace.len() == 55 && !trace.contains("-0000000000000000-"), "{}: {trace}", row.name);
+}
+
+fn check_event(row: &Row, record: &Record, id: &str, sent: Option<&Message>) {
+    let decisions = record.decisions().expect("each once");
+    let decision = decisions.get(id).unwrap_or_else(|| panic!("{}: no decision", row.name));
+    let principal = row.who.as_ref().map_or("anonymous".to_owned(), |who| format!("corp|{who}"));
+    let recorded = text(decision, "/unmapped/question/principal/id");
+    assert_eq!(recorded, principal, "{}", row.name);
+    assert_eq!(text(decision, "/src_endpoint/ip"), "127.0.0.1", "{}", row.name);
+    if let Some(sent) = sent {
+        let digest = text(decision, "/unmapped/request_digest");
+        assert_eq!(digest, request_digest(sent), "{}", row.name);
+    }
+}
+
+#[test]
+fn nobody_is_who_he_says_he_is() {
+    let setting = Setting::start("headers", &Setup::default()).expect("the product");
+    let client = setting.client().expect("a client");
+    let mut done = Vec::new();
+    for row in rows() {
+        setting.upstream.clear();
+        let answer = client.request(&request(&setting, &row)).expect("an answer");
+        assert_eq!(answer.status(), row.status, "{}: {}", row.name, answer.text());
+        let id = if row.status < 400 {
+            answer.field("portcullis-decision-id").expect("an id").to_owned()
+        } else {
+            decision_id(&row.name, &row.method, &answer)
+        };
+        let mut sent = setting.upstream.requests().into_iter().map(|received| received.message);
+        let sent = sent.next();
+        assert_eq!(sent.is_some(), row.status < 400, "{}: at the upstream", row.name);
+        if let Some(sent) = &sent {
+            check_upstream(&row, sent, client.host(), &id);
+        }
+        done.push((row, id, sent));
+    }
+    let record = setting.record().expect("events");
+    for (row, id, sent) in &done {
+        check_event(row, &record, id, sent.as_ref());
+    }
+    println!("headers: rows={}", done.len());
+}
