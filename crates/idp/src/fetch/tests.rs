@@ -1,7 +1,7 @@
 //! The guard, and answers that are none.
 
 use std::{
-    io::Write,
+    io::{Read, Write},
     net::TcpListener,
     sync::{
         Arc,
@@ -61,6 +61,8 @@ async fn an_answer_that_stops_short_is_none() {
         ("SSH-2.0-OpenSSH_9.2\r\n", None),
     ] {
         let server = Server::connections(bind(0).unwrap(), move |mut stream| {
+            // An answer before the request would be none.
+            let _ = stream.read(&mut [0; 4096]);
             let _ = stream.write_all(bytes.as_bytes());
             let _ = stream.shutdown(std::net::Shutdown::Write);
             let _ = std::io::copy(&mut stream, &mut std::io::sink());
@@ -99,6 +101,7 @@ async fn a_provider_that_hangs_is_given_up() {
     let silent = Server::replying(bind(0).unwrap(), |_| Reply::Hang).unwrap();
     check(get(&fetcher, &silent).await, Err(late));
     let half = Server::connections(bind(0).unwrap(), |mut stream| {
+        let _ = stream.read(&mut [0; 4096]);
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{");
         let _ = std::io::copy(&mut stream, &mut std::io::sink());
     });
