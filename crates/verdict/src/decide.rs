@@ -18,6 +18,7 @@ use crate::outcome::{
     Basis, Class, Decision, Obligations, Permit, PolicyError, Refusal, Refused, Verdict,
 };
 use crate::question::{Action, Question, RecordedQuestion, Resource};
+use crate::reads::Reads;
 use crate::schema::Vocabulary;
 use crate::source::Digests;
 
@@ -32,6 +33,7 @@ pub struct Policies {
     pub(crate) shadow_forbids: PolicySet,
     pub(crate) shadow_permits: PolicySet,
     pub(crate) meta: HashMap<PolicyId, Meta>,
+    pub(crate) reads: Reads,
     pub(crate) types: Types,
     pub(crate) vocabulary: Vocabulary,
     pub(crate) catalogue: Catalogue,
@@ -91,6 +93,11 @@ impl Policies {
         &self.digests
     }
 
+    pub(crate) fn maker(&self) -> Maker<'_> {
+        let Self { types, vocabulary, catalogue, reads, .. } = self;
+        Maker { types, vocabulary, catalogue, reads }
+    }
+
     fn answer(
         &self,
         principal: &Principal,
@@ -98,9 +105,7 @@ impl Policies {
         resource: &Resource,
         facts: &Facts,
     ) -> Answer {
-        let Self { types, vocabulary, catalogue, .. } = self;
-        let maker = Maker { types, vocabulary, catalogue };
-        match maker.inputs(principal, action, resource, facts) {
+        match self.maker().inputs(principal, action, resource, facts) {
             Ok(inputs) => self.evaluate(&inputs, principal.kind),
             Err(error) => unaskable(&error),
         }

@@ -1,41 +1,64 @@
-//! The facts of a request as Cedar's context. Every field is named here, so that a new fact does
-//! not compile until it is in the context too; `waf.hits` is for the event only.
+//! The facts of a request as Cedar's context: of all facts, those that some policy reads. Every
+//! field is named here, so that a new fact does not compile until it is here too; `waf.hits` is
+//! for the event only.
+
+use std::net::IpAddr;
 
 use cedar_policy::{Context, RestrictedExpression};
 use signals::{Abuse, Conn, Facts, Health, IdentityFact, Rate, Session, Token, Waf};
 
 use crate::inputs::InputError;
+use crate::reads::{Reads, Wanted};
 
 type Expression = RestrictedExpression;
 
-/// The context, `Portcullis::Facts`.
-pub(crate) fn context(facts: &Facts) -> Result<Context, InputError> {
+/// A field's value, before it is made one of Cedar's.
+enum Plain<'a> {
+    Word(Health),
+    Flag(bool),
+    Number(i64),
+    Text(&'a str),
+    Set(&'a [String]),
+    Address(IpAddr),
+}
+
+use Plain::{Address, Flag, Number, Set, Text, Word};
+
+/// The context, `Portcullis::Facts`, as far as policies read it.
+pub(crate) fn context(facts: &Facts, reads: &Reads) -> Result<Context, InputError> {
     let Facts { identity, token, conn, session, waf, rate, abuse } = facts;
-    let pairs = [
-        ("identity", identity_record(identity)?),
-        ("token", token_record(token)?),
-        ("conn", conn_record(conn)?),
-        ("session", session_record(session)?),
-        ("waf", waf_record(waf)?),
-        ("rate", rate_record(rate)?),
-        ("abuse", abuse_record(abuse)?),
-    ];
-    Context::from_pairs(pairs.map(|(name, record)| (name.to_owned(), record)))
-        .map_err(|error| InputError::new("context", &error))
+    let mut pairs = Vec::new();
+    let mut put = |name: &str, record: &dyn Fn(Wanted<'_>) -> Made| match reads.of(name) {
+        Some(wanted) => record(wanted).map(|record| pairs.push((name.to_owned(), record))),
+        None => Ok(()),
+    };
+    put("identity", &|wanted| identity_record(identity, wanted))?;
+    put("token", &|wanted| token_record(token, wanted))?;
+    put("conn", &|wanted| conn_record(conn, wanted))?;
+    put("session", &|wanted| session_record(session, wanted))?;
+    put("waf", &|wanted| waf_record(waf, wanted))?;
+    put("rate", &|wanted| rate_record(rate, wanted))?;
+    put("abuse", &|wanted| abuse_record(abuse, wanted))?;
+    Context::from_pairs(pairs).map_err(|error| InputError::new("context", &error))
 }
 
-fn identity_record(fact: &IdentityFact) -> Result<Expression, InputError> {
+type Made = Result<Expression, InputError>;
+
+fn identity_record(fact: &IdentityFact, wanted: Wanted<'_>) -> Made {
     let IdentityFact { health, presented, verified, problem, issuer } = fact;
-    record([
-        ("health", word(*health)),
-        ("presented", flag(*presented)),
-        ("verified", flag(*verified)),
-        ("problem", text(problem)),
-        ("issuer", text(issuer)),
-    ])
+    record(
+        wanted,
+        [
+            ("health", Word(*health)),
+            ("presented", Flag(*presented)),
+            ("verified", Flag(*verified)),
+            ("problem", Text(problem)),
+            ("issuer", Text(issuer)),
+        ],
+    )
 }
 
-fn token_record(fact: &Token) -> Result<Expression, InputError> {
+fn token_record(fact: &Token, wanted: Wanted<'_>) -> Made {
     let Token {
         present,
         issuer,
@@ -48,93 +71,100 @@ fn token_record(fact: &Token) -> Result<Expression, InputError> {
         issued_at_s,
         expires_at_s,
     } = fact;
-    record([
-        ("present", flag(*present)),
-        ("issuer", text(issuer)),
-        ("audience", set(audience)),
-        ("client", text(client)),
-        ("scope", set(scope)),
-        ("acr", text(acr)),
-        ("amr", set(amr)),
-        ("auth_time_s", number(*auth_time_s)),
-        ("issued_at_s", number(*issued_at_s)),
-        ("expires_at_s", number(*expires_at_s)),
-    ])
+    record(
+        wanted,
+        [
+            ("present", Flag(*present)),
+            ("issuer", Text(issuer)),
+            ("audience", Set(audience)),
+            ("client", Text(client)),
+            ("scope", Set(scope)),
+            ("acr", Text(acr)),
+            ("amr", Set(amr)),
+            ("auth_time_s", Number(*auth_time_s)),
+            ("issued_at_s", Number(*issued_at_s)),
+            ("expires_at_s", Number(*expires_at_s)),
+        ],
+    )
 }
 
-fn conn_record(fact: &Conn) -> Result<Expression, InputError> {
+fn conn_record(fact: &Conn, wanted: Wanted<'_>) -> Made {
     let Conn { health, ip, port, tls, tls_version, cipher, sni, alpn, mtls, received_ms } = fact;
-    record([
-        ("health", word(*health)),
-        ("ip", Expression::new_ip(ip.to_canonical().to_string())),
-        ("port", number(i64::from(*port))),
-        ("tls", flag(*tls)),
-        ("tls_version", text(tls_version)),
-        ("cipher", text(cipher)),
-        ("sni", text(sni)),
-        ("alpn", text(alpn)),
-        ("mtls", flag(*mtls)),
-        ("received_ms", number(*received_ms)),
-    ])
+    record(
+        wanted,
+        [
+            ("health", Word(*health)),
+            ("ip", Address(*ip)),
+            ("port", Number(i64::from(*port))),
+            ("tls", Flag(*tls)),
+            ("tls_version", Text(tls_version)),
+            ("cipher", Text(cipher)),
+            ("sni", Text(sni)),
+            ("alpn", Text(alpn)),
+            ("mtls", Flag(*mtls)),
+            ("received_ms", Number(*received_ms)),
+        ],
+    )
 }
 
-fn session_record(fact: &Session) -> Result<Expression, InputError> {
+fn session_record(fact: &Session, wanted: Wanted<'_>) -> Made {
     let Session { health, present } = fact;
-    record([("health", word(*health)), ("present", flag(*present))])
+    record(wanted, [("health", Word(*health)), ("present", Flag(*present))])
 }
 
-fn waf_record(fact: &Waf) -> Result<Expression, InputError> {
+fn waf_record(fact: &Waf, wanted: Wanted<'_>) -> Made {
     let Waf { health, score, threshold, rules, classes, hits: _, inspected_bytes } = fact;
-    record([
-        ("health", word(*health)),
-        ("score", number(*score)),
-        ("threshold", number(*threshold)),
-        ("rules", set(rules)),
-        ("classes", set(classes)),
-        ("inspected_bytes", number(*inspected_bytes)),
-    ])
+    record(
+        wanted,
+        [
+            ("health", Word(*health)),
+            ("score", Number(*score)),
+            ("threshold", Number(*threshold)),
+            ("rules", Set(rules)),
+            ("classes", Set(classes)),
+            ("inspected_bytes", Number(*inspected_bytes)),
+        ],
+    )
 }
 
-fn rate_record(fact: &Rate) -> Result<Expression, InputError> {
+fn rate_record(fact: &Rate, wanted: Wanted<'_>) -> Made {
     let Rate { health, limited, limit, window_s, remaining, retry_after_s } = fact;
-    record([
-        ("health", word(*health)),
-        ("limited", flag(*limited)),
-        ("limit", number(*limit)),
-        ("window_s", number(*window_s)),
-        ("remaining", number(*remaining)),
-        ("retry_after_s", number(*retry_after_s)),
-    ])
+    record(
+        wanted,
+        [
+            ("health", Word(*health)),
+            ("limited", Flag(*limited)),
+            ("limit", Number(*limit)),
+            ("window_s", Number(*window_s)),
+            ("remaining", Number(*remaining)),
+            ("retry_after_s", Number(*retry_after_s)),
+        ],
+    )
 }
 
-fn abuse_record(fact: &Abuse) -> Result<Expression, InputError> {
+fn abuse_record(fact: &Abuse, wanted: Wanted<'_>) -> Made {
     let Abuse { health, score } = fact;
-    record([("health", word(*health)), ("score", number(*score))])
+    record(wanted, [("health", Word(*health)), ("score", Number(*score))])
 }
 
-fn record<const N: usize>(pairs: [(&str, Expression); N]) -> Result<Expression, InputError> {
-    Expression::new_record(pairs.map(|(name, value)| (name.to_owned(), value)))
+fn record<const N: usize>(wanted: Wanted<'_>, pairs: [(&str, Plain<'_>); N]) -> Made {
+    let read = pairs.into_iter().filter(|(name, _)| wanted.has(name));
+    Expression::new_record(read.map(|(name, plain)| (name.to_owned(), plain.made())))
         .map_err(|error| InputError::new("context", &error))
 }
 
-fn word(health: Health) -> Expression {
-    Expression::new_string(health.as_str().to_owned())
-}
-
-fn text(value: &str) -> Expression {
-    Expression::new_string(value.to_owned())
-}
-
-fn set(values: &[String]) -> Expression {
-    Expression::new_set(values.iter().map(|value| text(value)))
-}
-
-fn flag(value: bool) -> Expression {
-    Expression::new_bool(value)
-}
-
-fn number(value: i64) -> Expression {
-    Expression::new_long(value)
+impl Plain<'_> {
+    fn made(self) -> Expression {
+        let text = |text: &str| Expression::new_string(text.to_owned());
+        match self {
+            Word(health) => text(health.as_str()),
+            Flag(flag) => Expression::new_bool(flag),
+            Number(number) => Expression::new_long(number),
+            Text(value) => text(value),
+            Set(values) => Expression::new_set(values.iter().map(|value| text(value))),
+            Address(ip) => Expression::new_ip(ip.to_canonical().to_string()),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -165,7 +195,7 @@ mod tests {
         let schema = schema();
         let see: EntityUid = "Probe::Action::\"see\"".parse().unwrap();
         let check = |facts: &Facts| {
-            let context = context(facts).unwrap();
+            let context = context(facts, &Reads::everything()).unwrap();
             context.validate(&schema, &see).unwrap();
         };
         check(&Facts::default());
@@ -183,7 +213,8 @@ mod tests {
         let mut want = serde_json::to_value(Facts::default()).unwrap();
         want["waf"].as_object_mut().unwrap().remove("hits").unwrap();
         want["conn"]["ip"] = serde_json::json!({"__extn": {"fn": "ip", "arg": "0.0.0.0"}});
-        let got = context(&Facts::default()).unwrap().to_json_value().unwrap();
+        let got =
+            context(&Facts::default(), &Reads::everything()).unwrap().to_json_value().unwrap();
         assert_eq!(sorted(&got), sorted(&want));
     }
 

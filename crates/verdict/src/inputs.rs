@@ -13,6 +13,7 @@ use signals::{Facts, Principal, PrincipalKind};
 use crate::catalogue::{Catalogue, type_name, uid};
 use crate::facts;
 use crate::question::{Action, Resource};
+use crate::reads::Reads;
 use crate::schema::{KnownAction, Vocabulary};
 
 /// The question cannot be put to Cedar.
@@ -70,6 +71,7 @@ pub(crate) struct Maker<'a> {
     pub(crate) types: &'a Types,
     pub(crate) vocabulary: &'a Vocabulary,
     pub(crate) catalogue: &'a Catalogue,
+    pub(crate) reads: &'a Reads,
 }
 
 impl Maker<'_> {
@@ -92,7 +94,7 @@ impl Maker<'_> {
         let store = base
             .add_entities([principal, resource], None)
             .map_err(|error| InputError::new("the entities", &error))?;
-        let context: Context = facts::context(facts)?;
+        let context: Context = facts::context(facts, self.reads)?;
         let request = Request::new(who, action, what, context, None)
             .map_err(|error| InputError::new("the request", &error))?;
         Ok(Inputs { request, store, declared })

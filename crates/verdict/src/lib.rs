@@ -23,6 +23,7 @@ mod outcome;
 mod policy;
 mod problem;
 mod question;
+mod reads;
 mod schema;
 mod source;
 

@@ -11,6 +11,7 @@ use crate::inputs::Types;
 use crate::policy::PolicyFiles;
 use crate::problem::{Problem, Text};
 use crate::question::Action;
+use crate::reads::Reads;
 use crate::schema::{self, Vocabulary};
 use crate::source::{Digests, Layout, SCHEMA, Scope, Source};
 
@@ -56,6 +57,7 @@ impl Policies {
             shadow_forbids: PolicySet::new(),
             shadow_permits: PolicySet::new(),
             meta: HashMap::new(),
+            reads: Reads::default(),
             types: Types::new(),
             vocabulary,
             catalogue,
@@ -67,6 +69,7 @@ impl Policies {
                 (true, Rule::Forbid { .. }) => &mut policies.shadow_forbids,
                 (true, Rule::Permit) => &mut policies.shadow_permits,
             };
+            policies.reads.add(&policy);
             let id = policy.id().clone();
             set.add(policy).map_err(|error| Text::new(SCHEMA, "").problem(0, error.to_string()))?;
             policies.meta.insert(id, meta);

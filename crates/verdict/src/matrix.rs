@@ -12,7 +12,6 @@ use signals::{Principal, PrincipalKind};
 
 use crate::cases::{Case, plain};
 use crate::decide::Policies;
-use crate::inputs::Maker;
 use crate::outcome::Class;
 use crate::question::{Action, Resource};
 use crate::schema::PRINCIPAL_KINDS;
@@ -66,10 +65,9 @@ impl Policies {
     }
 
     fn roles(&self, principal: &Principal) -> BTreeSet<String> {
-        let Self { types, vocabulary, catalogue, .. } = self;
-        let entity = Maker { types, vocabulary, catalogue }.principal(principal);
+        let entity = self.maker().principal(principal);
         let parents = entity.map(|entity| entity.into_inner().2).unwrap_or_default();
-        let roles = parents.iter().filter(|uid| *uid.type_name() == types.role);
+        let roles = parents.iter().filter(|uid| *uid.type_name() == self.types.role);
         roles.map(|uid| uid.id().unescaped().to_owned()).collect()
     }
 
