@@ -12,8 +12,10 @@ mod attacks;
 #[cfg(feature = "components")]
 mod components;
 mod e2e;
+mod faults;
 mod flood;
 mod issuers;
 mod layers;
+mod load;
 #[cfg(feature = "components")]
 mod trail;
