@@ -12,7 +12,7 @@ and that each id agrees with its caption, at any depth.
 import json
 import sys
 
-from jsonschema import Draft202012Validator
+from jsonschema_rs import Draft202012Validator
 from ocsf_json_schema import OcsfJsonSchemaEmbedded, get_ocsf_schema
 
 SHOWN_MAX = 20
@@ -77,7 +77,8 @@ def problems(line):
         yield f"no OCSF event: {error!r}"
         return
     for error in validator.iter_errors(event):
-        yield f"{error.json_path}: {error.message[:300]}"
+        place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.instance_path)
+        yield f"${place}: {error.message[:300]}"
     if event.get("type_uid") != event["class_uid"] * 100 + event.get("activity_id", -1):
         yield f"type_uid {event.get('type_uid')} is not class_uid * 100 + activity_id"
     yield from captions(known.raw, definition, event, "")

@@ -6,7 +6,9 @@
 mod bench;
 mod demo;
 mod kafka;
+mod kill;
 mod machine;
+mod python;
 mod setup;
 mod suites;
 mod tally;
@@ -21,6 +23,7 @@ usage: cargo xtask demo [--once] [--kafka HOST:PORT]   the product on a tour, th
        cargo xtask lint                                format and lints only
        cargo xtask bench line [--rounds N] [--seconds N] [--only NAME,…]
                                                        a request's cost, beside nginx and Envoy
+       cargo xtask kill                                gateway, sink and Kafka killed under load
        cargo xtask kafka up|down                       real Apache Kafka on loopback
        cargo xtask setup                               check and install what all of it needs";
 
@@ -42,6 +45,7 @@ fn run(words: &[&str]) -> Result<()> {
         ["test", names @ ..] => suites::test(names),
         ["bench", "line", rest @ ..] => bench::line(rest),
         ["lint"] => suites::test(&["format", "lints"]),
+        ["kill"] => kill::kill(),
         ["kafka", "up"] => kafka::up(),
         ["kafka", "down"] => kafka::down(),
         ["setup"] => setup::everything(),

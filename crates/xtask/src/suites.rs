@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Command,
     time::{Duration, Instant},
 };
@@ -10,7 +10,8 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::{
-    machine::{build, built, cargo, root, succeed, target, watch},
+    machine::{build, built, cargo, root, target, watch},
+    python::python,
     setup::{BUILD, JAVA, MAVEN, Need, PYTHON, obtain, rust_components},
     tally::Tally,
 };
@@ -27,9 +28,13 @@ const SUITES: &[Suite] = &[
     Suite { name: "lints", needs: &BUILD, run: lints },
     Suite { name: "tests", needs: &BUILD, run: tests },
     Suite { name: "components", needs: &[JAVA, MAVEN], run: components },
+    Suite { name: "trail", needs: &[JAVA, MAVEN, PYTHON], run: trail },
     Suite { name: "demo", needs: &BUILD, run: demo },
     Suite { name: "ocsf", needs: &[PYTHON], run: ocsf },
 ];
+
+/// Among the events: how many of them the sinks of the suite `trail` have, as their trees say.
+const IN_SINKS: &str = "in-sinks";
 
 /// Runs the suites named, or all. An error if anything failed.
 pub(crate) fn test(names: &[&str]) -> Result<()> {
@@ -94,22 +99,28 @@ fn tests() -> Result<Tally> {
     Ok(Tally::of_tests(success, &lines))
 }
 
-/// The same binary with what needs real Apache Kafka.
+/// Tests of the same binary that need real Apache Kafka.
+pub(crate) fn of_components(filter: &str) -> Result<Command> {
+    let suite = ["test", "--locked", "-p", "portcullis-tests", "--features", "components"];
+    let mut cargo = cargo(&suite)?;
+    // One at a time: each has a broker of its own, and shows what it does.
+    cargo.args(["--test", "suite", filter, "--", "--nocapture", "--test-threads=1"]);
+    Ok(cargo)
+}
+
 fn components() -> Result<Tally> {
-    let arguments = [
-        "test",
-        "--locked",
-        "-p",
-        "portcullis-tests",
-        "--features",
-        "components",
-        "--test",
-        "suite",
-        "components::",
-        "--",
-        "--nocapture",
-    ];
-    let (success, lines) = watch(cargo(&arguments)?.env("FIXTURES_EVENTS", events()?))?;
+    let (success, lines) = watch(of_components("components::")?.env("FIXTURES_EVENTS", events()?))?;
+    Ok(Tally::of_tests(success, &lines))
+}
+
+/// Beside its tests: the sinks said how many events they have, for the suite `ocsf`.
+fn trail() -> Result<Tally> {
+    let mut tests = of_components("trail::")?;
+    tests.env("FIXTURES_EVENTS", events()?).env("FIXTURES_PYTHON", python()?);
+    let (success, lines) = watch(&mut tests)?;
+    let said = lines.iter().filter_map(|line| line.strip_prefix("sink: events="));
+    let in_sinks: u64 = said.filter_map(|events| events.parse::<u64>().ok()).sum();
+    fs::write(events()?.join(IN_SINKS), in_sinks.to_string())?;
     Ok(Tally::of_tests(success, &lines))
 }
 
@@ -127,8 +138,9 @@ fn demo() -> Result<Tally> {
 }
 
 /// Every event that the suites before it recorded is valid; every sample that is not is found.
+/// Of the trail, the events are those that the sinks gave out, and as many as their trees have.
 fn ocsf() -> Result<Tally> {
-    let python = environment()?;
+    let python = python()?;
     let validate = |files: &[PathBuf]| -> Result<(u64, u64)> {
         let mut command = Command::new(&python);
         command.arg("tests/ocsf/validate.py").args(files).current_dir(root()?);
@@ -138,31 +150,33 @@ fn ocsf() -> Result<Tally> {
     };
     let (samples, found) = validate(&[root()?.join("tests/ocsf/invalid.jsonl")])?;
     let mut tally = Tally::one(samples > 0 && samples == found);
-    let mut files: Vec<PathBuf> = Vec::new();
-    for entry in fs::read_dir(events()?)? {
-        files.push(entry?.path());
+    let dir = events()?;
+    let (of_sinks, of_spools) = (left(&dir, true)?, left(&dir, false)?);
+    ensure!(!of_sinks.is_empty() || !of_spools.is_empty(), "no suite before recorded an event");
+    if !of_spools.is_empty() {
+        let (events, invalid) = validate(&of_spools)?;
+        tally += Tally::one(events > 0 && invalid == 0);
     }
-    ensure!(!files.is_empty(), "no suite before recorded an event");
-    files.sort();
-    let (events, invalid) = validate(&files)?;
-    tally += Tally::one(events > 0 && invalid == 0);
+    if let Ok(in_sinks) = fs::read_to_string(dir.join(IN_SINKS)) {
+        let (events, invalid) = validate(&of_sinks)?;
+        println!("ocsf: validated={events} events_in_the_sinks={in_sinks}");
+        tally += Tally::one(events > 0 && invalid == 0 && in_sinks == events.to_string());
+    }
     Ok(tally)
 }
 
-/// A virtual environment with the validator; made again when its requirements change.
-fn environment() -> Result<PathBuf> {
-    let dir = target()?.join("ocsf");
-    let (python, stamp) = (dir.join("bin/python3"), dir.join("requirements.txt"));
-    let wanted = fs::read_to_string(root()?.join("tests/ocsf/requirements.txt"))?;
-    if fs::read_to_string(&stamp).is_ok_and(|has| has == wanted) && python.exists() {
-        return Ok(python);
+/// The files of events that sinks left, or the others.
+fn left(dir: &Path, by_sinks: bool) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if name.ends_with(".jsonl") && name.ends_with(".sink.jsonl") == by_sinks {
+            files.push(path);
+        }
     }
-    succeed(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&dir))?;
-    let mut pip = Command::new(&python);
-    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"]);
-    succeed(pip.arg(root()?.join("tests/ocsf/requirements.txt")))?;
-    fs::write(&stamp, wanted)?;
-    Ok(python)
+    files.sort();
+    Ok(files)
 }
 
 /// Where the harness leaves the events of every run.
