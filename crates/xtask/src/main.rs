@@ -4,6 +4,7 @@
 //! Deliberately names no crate of the product: it runs cargo and the built binaries.
 
 mod bench;
+mod compliance;
 mod demo;
 mod kafka;
 mod kill;

@@ -10,6 +10,7 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::{
+    compliance,
     machine::{build, built, cargo, root, target, watch},
     python::python,
     setup::{BUILD, JAVA, MAVEN, Need, PYTHON, obtain, rust_components},
@@ -22,13 +23,15 @@ struct Suite {
     run: fn() -> Result<Tally>,
 }
 
-/// In order: what fails fast comes first, and `ocsf` reads what the suites before it recorded.
+/// In order: what fails fast comes first; `compliance` reads what the suites before it ran, `ocsf`
+/// what they recorded.
 const SUITES: &[Suite] = &[
     Suite { name: "format", needs: &[], run: format },
     Suite { name: "lints", needs: &BUILD, run: lints },
     Suite { name: "tests", needs: &BUILD, run: tests },
     Suite { name: "components", needs: &[JAVA, MAVEN], run: components },
     Suite { name: "trail", needs: &[JAVA, MAVEN, PYTHON], run: trail },
+    Suite { name: "compliance", needs: &[JAVA, MAVEN, PYTHON], run: compliance::check },
     Suite { name: "demo", needs: &BUILD, run: demo },
     Suite { name: "ocsf", needs: &[PYTHON], run: ocsf },
 ];
@@ -45,6 +48,7 @@ pub(crate) fn test(names: &[&str]) -> Result<()> {
     let events = events()?;
     let _ = fs::remove_dir_all(&events);
     fs::create_dir_all(&events)?;
+    compliance::forget()?;
     let start = Instant::now();
     let (mut all, mut ran) = (Tally::default(), Vec::new());
     for suite in SUITES.iter().filter(|suite| names.is_empty() || names.contains(&suite.name)) {
@@ -96,6 +100,7 @@ fn lints() -> Result<Tally> {
 fn tests() -> Result<Tally> {
     let mut cargo = cargo(&["test", "--workspace", "--locked", "--no-fail-fast"])?;
     let (success, lines) = watch(cargo.env("FIXTURES_EVENTS", events()?))?;
+    compliance::keep(&lines)?;
     Ok(Tally::of_tests(success, &lines))
 }
 
@@ -110,6 +115,7 @@ pub(crate) fn of_components(filter: &str) -> Result<Command> {
 
 fn components() -> Result<Tally> {
     let (success, lines) = watch(of_components("components::")?.env("FIXTURES_EVENTS", events()?))?;
+    compliance::keep(&lines)?;
     Ok(Tally::of_tests(success, &lines))
 }
 
@@ -118,6 +124,7 @@ fn trail() -> Result<Tally> {
     let mut tests = of_components("trail::")?;
     tests.env("FIXTURES_EVENTS", events()?).env("FIXTURES_PYTHON", python()?);
     let (success, lines) = watch(&mut tests)?;
+    compliance::keep(&lines)?;
     let said = lines.iter().filter_map(|line| line.strip_prefix("sink: events="));
     let in_sinks: u64 = said.filter_map(|events| events.parse::<u64>().ok()).sum();
     fs::write(events()?.join(IN_SINKS), in_sinks.to_string())?;
