@@ -29,7 +29,19 @@ pub(crate) fn target() -> Result<PathBuf> {
 pub(crate) fn cargo(arguments: &[&str]) -> Result<Command> {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(arguments).current_dir(root()?).env("CARGO_TARGET_DIR", target()?);
+    forget_package(&mut cargo);
     Ok(cargo)
+}
+
+/// Cargo tells this program which package it is. Build scripts look at these variables, so that one
+/// more cargo with them would build their crates anew, and all that depends on them.
+fn forget_package(cargo: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy();
+        if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
+            cargo.env_remove(&*name);
+        }
+    }
 }
 
 /// Builds every binary.
