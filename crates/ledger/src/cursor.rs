@@ -117,6 +117,17 @@ pub enum CursorError {
     },
 }
 
+impl CursorError {
+    /// The system refused, and may not the next time: the disk was full, or too many files were
+    /// open. What is corrupt stays so.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Wal(WalError::Io { .. }) | Self::Note { .. } => true,
+            Self::Wal(WalError::Corrupt { .. }) | Self::Confirm { .. } => false,
+        }
+    }
+}
+
 /// Where an epoch ends, for the time being or for good.
 #[derive(Debug)]
 enum End {
@@ -136,6 +147,8 @@ pub struct Cursor {
     end: End,
     walk: Walk,
     shipped: Shipped,
+    /// The first segment that is not deleted.
+    oldest: u32,
     /// The starts of groups that are read and not wholly confirmed, oldest first.
     pending: VecDeque<Place>,
     /// The first index that is not confirmed.
@@ -189,6 +202,7 @@ impl Cursor {
             end,
             walk,
             confirmed: shipped.next,
+            oldest: shipped.floor.segment,
             shipped,
             pending: VecDeque::new(),
             deletes,
@@ -327,7 +341,8 @@ impl Cursor {
     }
 
     /// Makes what is confirmed durable, and deletes segments that are wholly shipped; of an
-    /// epoch that has ended and is wholly shipped, everything. True if the epoch is gone.
+    /// epoch that has ended and is wholly shipped, everything. True if the epoch is gone. After an
+    /// error it goes on where it was.
     ///
     /// # Errors
     /// [`CursorError::Note`], [`CursorError::Wal`].
@@ -343,6 +358,7 @@ impl Cursor {
         } else if self.confirmed > self.shipped.next {
             self.note_shipped(Shipped { next: self.confirmed, ..self.shipped.clone() })?;
         }
+        self.remove_segments().map_err(|source| self.note(source))?;
         Ok(false)
     }
 
@@ -356,18 +372,21 @@ impl Cursor {
     /// anything deleted: a crash between any two loses nothing.
     fn retire_segments(&mut self, place: &Place) -> Result<(), CursorError> {
         self.carry_open(place.at)?;
-        let gone = self.shipped.floor.segment..place.at.segment;
-        self.note_shipped(Shipped::new(place, self.confirmed))?;
-        for number in gone {
-            self.remove_segment(number).map_err(|source| self.note(source))?;
+        self.note_shipped(Shipped::new(place, self.confirmed))
+    }
+
+    /// Deletes the segments before the floor.
+    fn remove_segments(&mut self) -> io::Result<()> {
+        while self.deletes && self.oldest < self.shipped.floor.segment {
+            self.remove_segment(&self.walk.dir, self.oldest)?;
+            self.oldest += 1;
         }
         Ok(())
     }
 
-    fn remove_segment(&self, number: u32) -> io::Result<()> {
-        let path = segment::path(&self.walk.dir, number);
-        let bytes = fs::metadata(&path)?.len();
-        fs::remove_file(&path)?;
+    fn remove_segment(&self, dir: &Path, number: u32) -> io::Result<()> {
+        let bytes = fs::metadata(segment::path(dir, number))?.len();
+        segment::remove(dir, number)?;
         self.freed(bytes);
         Ok(())
     }
@@ -388,8 +407,7 @@ impl Cursor {
             root: self.walk.tree.root(),
             closed: true,
         };
-        let removed = self.remove_epoch(previous).map_err(|source| self.note(source))?;
-        self.freed(removed);
+        self.remove_epoch(previous).map_err(|source| self.note(source))?;
         if let Some(shared) = &self.shared
             && shared.position().epoch != self.epoch
         {
@@ -398,20 +416,18 @@ impl Cursor {
         Ok(())
     }
 
-    /// Returns the bytes of segments that are gone.
-    fn remove_epoch(&self, previous: Previous) -> io::Result<u64> {
+    fn remove_epoch(&self, previous: Previous) -> io::Result<()> {
         self.spool.change_state(|state| {
             let newest = state.previous.as_ref().is_none_or(|kept| kept.epoch < previous.epoch);
             if newest && previous.size > 0 {
                 state.previous = Some(previous);
             }
         })?;
-        let mut bytes = 0;
-        for number in segment::numbers(&self.walk.dir)? {
-            bytes += fs::metadata(segment::path(&self.walk.dir, number))?.len();
+        let doomed = self.spool.doom_epoch(self.epoch)?;
+        for number in segment::numbers(&doomed)? {
+            self.remove_segment(&doomed, number)?;
         }
-        self.spool.remove_epoch(self.epoch)?;
-        Ok(bytes)
+        fs::remove_dir_all(doomed)
     }
 
     /// Puts decisions that are open, and recorded before `until` in segments that are about to

@@ -35,7 +35,7 @@ pub struct Options {
 /// Why shipping ended before the log did. The log is whole, and the next start goes on.
 #[derive(Debug, thiserror::Error)]
 pub enum ShipError {
-    /// The log's files cannot be read, or how far they were shipped cannot be written.
+    /// The log's files are corrupt.
     #[error(transparent)]
     Cursor(#[from] CursorError),
     /// No producer can be made: a property is none, or has no such value.
@@ -65,8 +65,17 @@ impl Shipper {
     /// event of it is confirmed.
     ///
     /// # Errors
-    /// [`ShipError`]: only the disk or the options end it. Brokers may come and go.
-    pub async fn ship(&self, mut trail: Trail) -> Result<(), ShipError> {
+    /// [`ShipError`]: only a log that is corrupt or the options end it. Brokers may come and go,
+    /// and so may room on the disk.
+    pub async fn ship(&self, trail: Trail) -> Result<(), ShipError> {
+        let shipped = self.ship_logs(trail).await;
+        if let Err(error) = &shipped {
+            self.status.set_error(error.to_string());
+        }
+        shipped
+    }
+
+    async fn ship_logs(&self, mut trail: Trail) -> Result<(), ShipError> {
         let mut idle = None;
         while let Some(mut cursor) = trail.next().await {
             self.ship_log(&mut cursor, &mut idle).await?;
@@ -96,6 +105,7 @@ impl Shipper {
                     *idle = Some(producer);
                     return Ok(());
                 }
+                Err(Left::Cursor(error)) if error.may_pass() => self.warn(cursor.origin(), &error),
                 Err(Left::Cursor(error)) => return Err(error.into()),
                 Err(Left::Broken(error)) => self.warn(cursor.origin(), &error),
             }
@@ -133,8 +143,8 @@ impl Shipper {
         }
     }
 
-    fn warn(&self, origin: &str, error: &Broken) {
-        warn!(origin, error = error as &dyn std::error::Error, "not shipped yet");
+    fn warn(&self, origin: &str, error: &(dyn std::error::Error + 'static)) {
+        warn!(origin, error, "not shipped yet");
         self.status.set_error(error.to_string());
     }
 }

@@ -384,3 +384,24 @@ async fn a_restart_goes_on_where_it_was() {
     assert_eq!(logs[&ledger.status().origin], (81, 0));
     assert_eq!(logs[&again.status().origin], (2, 0));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_has_no_room_for_a_while_is_waited_for() {
+    let (spool, kafka) = (tempfile::tempdir().unwrap(), Kafka::start());
+    let ledger = start(spool.path());
+    record(&ledger, 20).await;
+    let epoch = ledger.status().origin.rsplit('/').next().map(|epoch| spool.path().join(epoch));
+    // Where it would write how far the log is shipped is something that it cannot write to.
+    let in_the_way = epoch.unwrap().join("shipped.tmp");
+    fs::create_dir(&in_the_way).unwrap();
+    let shipping = kafka.ship(&ledger);
+    let error = shipping.wait(Status::last_error);
+    assert!(error.contains("cannot be noted"), "{error}");
+    assert!(!shipping.task.is_finished());
+    fs::remove_dir(&in_the_way).unwrap();
+    ledger.close().await.unwrap();
+    let status = shipping.end().await;
+    assert_eq!(status.last_error(), None);
+    let (origin, leaves) = (ledger.status().origin, ledger.status().size);
+    assert_eq!(verified(&kafka)[&origin].0, leaves);
+}

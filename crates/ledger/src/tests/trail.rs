@@ -267,3 +267,59 @@ async fn the_files_of_a_log_are_for_its_owner_alone() {
     }
     ledger.close().await.unwrap();
 }
+
+#[tokio::test]
+async fn deleting_goes_on_after_it_failed() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = Ledger::start(options(dir.path(), 64)).unwrap();
+    let mut cursor = ledger.trail().unwrap().next().await.unwrap();
+    // Four segments of half a megabyte.
+    open_and_close(&ledger, 36, 50_000).await;
+    let epoch = epoch_dirs(dir.path()).remove(0);
+    let segments = || {
+        let files = fs::read_dir(&epoch).unwrap().map(|file| file.unwrap().path());
+        files.filter(|path| path.extension().is_some_and(|extension| extension == "wal")).count()
+    };
+    let (before, used) = (segments(), ledger.status().spool_used_bytes);
+    ship(&mut cursor);
+
+    // How far it was shipped cannot be written, then a segment cannot be deleted.
+    let (note, second) = (epoch.join("shipped.tmp"), epoch.join("00000001.wal"));
+    fs::create_dir(&note).unwrap();
+    let refused = cursor.save().unwrap_err();
+    assert!(matches!(refused, CursorError::Note { .. }) && refused.may_pass(), "{refused}");
+    assert_eq!(segments(), before);
+    fs::remove_dir(&note).unwrap();
+    let aside = dir.path().join("aside");
+    fs::rename(&second, &aside).unwrap();
+    fs::create_dir(&second).unwrap();
+    assert!(cursor.save().unwrap_err().may_pass());
+    fs::remove_dir(&second).unwrap();
+    fs::rename(&aside, &second).unwrap();
+
+    assert!(!cursor.save().unwrap());
+    assert_eq!(segments(), before - 3, "all that are wholly shipped");
+    assert!(ledger.status().spool_used_bytes < used / 2, "and their room is there again");
+}
+
+#[tokio::test]
+async fn deleting_an_epoch_goes_on_after_it_failed() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = start(dir.path());
+    open_and_close(&ledger, 5, 16).await;
+    let mut cursor = ledger.trail().unwrap().next().await.unwrap();
+    ledger.close().await.unwrap();
+    ship(&mut cursor);
+    let epoch = epoch_dirs(dir.path()).remove(0);
+    let name = epoch.file_name().unwrap().to_str().unwrap().to_owned();
+    let doomed = dir.path().join(format!("tmp-{name}"));
+
+    // Something is in the way of its new name; then it has that name, and all of it is there.
+    fs::write(&doomed, "").unwrap();
+    assert!(cursor.save().unwrap_err().may_pass());
+    fs::remove_file(&doomed).unwrap();
+    fs::rename(&epoch, &doomed).unwrap();
+    assert!(cursor.save().unwrap());
+    assert!(!epoch.exists() && !doomed.exists());
+    assert_eq!(ledger.status().spool_used_bytes, 0);
+}

@@ -222,12 +222,16 @@ impl Spool {
         Ok(())
     }
 
-    /// Deletes an epoch's directory. It loses its name first, so that a crash leaves no half.
-    pub(crate) fn remove_epoch(&self, epoch: EpochId) -> io::Result<()> {
-        let doomed = self.dir().join(format!("{UNFINISHED}{epoch}"));
-        fs::rename(self.epoch_dir(epoch), &doomed)?;
+    /// Takes an epoch's name from its directory, so that a crash while that is deleted leaves no
+    /// half; what it is called now. It may have lost its name before.
+    pub(crate) fn doom_epoch(&self, epoch: EpochId) -> io::Result<PathBuf> {
+        let (named, doomed) =
+            (self.epoch_dir(epoch), self.dir().join(format!("{UNFINISHED}{epoch}")));
+        if fs::exists(&named)? {
+            fs::rename(named, &doomed)?;
+        }
         sync_dir(self.dir())?;
-        fs::remove_dir_all(doomed)
+        Ok(doomed)
     }
 
     /// Deletes what never was an epoch, or no longer is.
