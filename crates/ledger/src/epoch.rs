@@ -36,8 +36,8 @@ pub(crate) struct Epoch {
     pub(crate) dir: PathBuf,
     pub(crate) tree: Frontier,
     pub(crate) signer: Signer,
-    /// The last second at which its key is valid.
-    pub(crate) not_after_s: u64,
+    /// When its key is valid.
+    pub(crate) validity: Validity,
     pub(crate) opened: Instant,
     pub(crate) opened_ms: i64,
     /// Measured time of one sync, microseconds.
@@ -85,7 +85,7 @@ impl Maker {
             dir: self.spool.epoch_dir(id),
             tree: Frontier::new(),
             signer,
-            not_after_s: validity.not_after_s(),
+            validity,
             opened: Instant::now(),
             opened_ms: now_ms,
             sync_us,
@@ -111,6 +111,9 @@ impl Maker {
         let not_before_s = now_s.saturating_sub(BACKDATED_S).max(issuer.not_before_s());
         let not_after_s = not_before_s.saturating_add(EPOCH_S_MAX).min(issuer.not_after_s());
         issuer.check(now_s)?;
+        if not_after_s == issuer.not_after_s() {
+            tracing::warn!(not_after_s, "the issuer's key expires: no log is written after that");
+        }
         Ok(Validity::new(not_before_s, not_after_s)?)
     }
 

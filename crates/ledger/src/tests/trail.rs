@@ -1,6 +1,7 @@
 //! What whoever ships the log gets, and what it leaves behind.
 
 use std::fs;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use super::{
@@ -9,7 +10,7 @@ use super::{
 };
 use crate::cursor::{Cursor, CursorError};
 use crate::event::{Aggregate, Completion, Durability, Kind, Outcome};
-use crate::ledger::{Ledger, Options};
+use crate::ledger::{Health, Ledger, Options};
 use crate::receipt::Receipt;
 
 async fn open(ledger: &Ledger, bytes: usize) -> Receipt<()> {
@@ -243,6 +244,47 @@ async fn an_old_log_is_closed_and_the_next_one_names_it() {
     assert!(before.iter().all(|log| log.completions().is_empty()));
     let completions: Vec<_> = after.iter().flat_map(Log::completions).collect();
     assert_eq!(completions, [(uid, "abandoned".to_owned())]);
+}
+
+/// Jumps while a ledger runs whose key is valid from 1000 s before to 1 000 000 s after.
+async fn jump(clock: fn() -> i64, to: impl Fn()) -> (Vec<Log>, Health) {
+    let dir = tempfile::tempdir().unwrap();
+    let options =
+        Options { heartbeat: Duration::from_millis(5), now: clock, ..options(dir.path(), 64) };
+    let ledger = Ledger::start(options).unwrap();
+    let mut trail = ledger.trail().unwrap();
+    let mut cursor = trail.next().await.unwrap();
+    to();
+    while cursor.more().await {
+        Log::read(&mut cursor);
+    }
+    let health = ledger.status().health;
+    let _ = ledger.close().await;
+    drop((ledger, trail, cursor));
+    (read_all(dir.path()), health)
+}
+
+#[tokio::test]
+async fn a_log_whose_key_is_not_valid_any_more_is_closed() {
+    static CLOCK: AtomicI64 = AtomicI64::new(0);
+    for jumped_s in [26 * 3600, -400] {
+        CLOCK.store(super::NOW_MS, Ordering::Relaxed);
+        let to = || CLOCK.store(super::NOW_MS + jumped_s * 1000, Ordering::Relaxed);
+        let (logs, health) = jump(|| CLOCK.load(Ordering::Relaxed), to).await;
+        assert_eq!(health, Health::Ok, "{jumped_s}");
+        assert_eq!(logs[0].kinds().last(), Some(&Kind::LogClose), "{jumped_s}");
+        let mut times = logs[1].entries.iter().map(|entry| entry.record.time_ms);
+        assert!(times.all(|time_ms| time_ms == super::NOW_MS + jumped_s * 1000), "{jumped_s}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_recorded_once_the_issuers_key_has_expired() {
+    static CLOCK: AtomicI64 = AtomicI64::new(super::NOW_MS);
+    let to = || CLOCK.store(super::NOW_MS + 1_000_001_000, Ordering::Relaxed);
+    let (logs, health) = jump(|| CLOCK.load(Ordering::Relaxed), to).await;
+    assert!(matches!(&health, Health::Failed(why) if why.contains("expired")), "{health:?}");
+    assert_eq!(logs.len(), 1);
 }
 
 #[tokio::test]

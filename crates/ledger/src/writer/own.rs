@@ -62,10 +62,20 @@ impl Writer {
         self.heartbeat()?;
         self.sync()?;
         let old = self.epoch.opened.elapsed() >= self.options.epoch_max;
-        if old || self.epoch.tree.size() >= LEAVES_TURN {
+        if old || self.epoch.tree.size() >= LEAVES_TURN || !self.key_is_valid() {
             self.turn()?;
         }
         Ok(())
+    }
+
+    /// Whether the log's key covers what is recorded now: the wall clock may jump, and the issuer's
+    /// key may expire within the day.
+    fn key_is_valid(&self) -> bool {
+        self.epoch.validity.check(self.now_s()).is_ok()
+    }
+
+    fn now_s(&self) -> u64 {
+        u64::try_from(self.now() / 1000).unwrap_or(0)
     }
 
     fn heartbeat(&mut self) -> io::Result<()> {
@@ -246,11 +256,10 @@ impl Writer {
         Ok(())
     }
 
-    /// Goes on with the old log while its key is valid.
+    /// Goes on with the old log until its key expires.
     fn stay(&self, error: &StartError) -> io::Result<()> {
-        tracing::error!(%error, "the next log cannot be opened");
-        let now_s = u64::try_from(self.now() / 1000).unwrap_or(0);
-        if now_s < self.epoch.not_after_s {
+        tracing::error!(error = error as &dyn std::error::Error, "the next log cannot be opened");
+        if self.now_s() <= self.epoch.validity.not_after_s() {
             return Ok(());
         }
         Err(io::Error::other("the log's key has expired and the next log cannot be opened"))
