@@ -206,6 +206,18 @@ async fn what_a_crash_left_open_is_completed_once_in_the_next_log() {
 }
 
 #[tokio::test]
+async fn what_is_none_of_the_logs_files_is_in_nobodys_way() {
+    let dir = tempfile::tempdir().unwrap();
+    start(dir.path()).close().await.unwrap();
+    let epoch = epoch_dirs(dir.path()).remove(0);
+    for name in ["7.wal", "+0000001.wal", "00000000.wal.orig", "README"] {
+        fs::write(epoch.join(name), "foreign").unwrap();
+    }
+    start(dir.path()).close().await.unwrap();
+    assert_eq!(read_all(dir.path()).len(), 2);
+}
+
+#[tokio::test]
 async fn a_log_that_never_was_begun_is_swept_away() {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir(dir.path().join("tmp-1795262951123-00000000")).unwrap();

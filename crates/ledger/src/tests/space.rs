@@ -126,7 +126,7 @@ async fn the_watermark_is_recorded_when_it_is_passed_and_left() {
         held.push(receipt);
     }
     let (mut seen, mut next) = (Vec::new(), 0);
-    while seen.len() < 2 {
+    while !(held.is_empty() && seen.last() == Some(&false.into())) {
         assert!(cursor.more().await);
         while let Some(batch) = cursor.read().unwrap() {
             next += batch.entries.len() as u64;
@@ -141,7 +141,9 @@ async fn the_watermark_is_recorded_when_it_is_passed_and_left() {
             cursor.save().unwrap();
         }
     }
-    assert_eq!(seen, [true, false]);
+    // Around the mark it may be passed more than once.
+    assert_eq!(seen[0], true);
+    assert!(seen.windows(2).all(|pair| pair[0] != pair[1]), "{seen:?}");
 }
 
 #[tokio::test]

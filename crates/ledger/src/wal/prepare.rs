@@ -82,6 +82,11 @@ impl Prepared {
             drop(state);
             let made = self.make(&dir, epoch, number);
             let failed = made.is_err();
+            if let Err(error) = &made
+                && !self.space.is_starved()
+            {
+                tracing::error!(%error, "the spool gets no further segment, and fills up");
+            }
             self.made(made);
             if failed {
                 self.space.starve();

@@ -4,7 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "the write-ahead log is files")]
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -123,7 +123,9 @@ pub(crate) fn numbers(dir: &Path) -> io::Result<Vec<u32>> {
     for entry in fs::read_dir(dir)? {
         let name = entry?.file_name();
         let digits = name.to_str().and_then(|name| name.strip_suffix(SUFFIX));
-        numbers.extend(digits.and_then(|digits| digits.parse::<u32>().ok()));
+        let number = digits.and_then(|digits| digits.parse::<u32>().ok());
+        // One spelling for one number: another file is none of the log's.
+        numbers.extend(number.filter(|number| path(dir, *number).file_name() == Some(&name)));
     }
     numbers.sort_unstable();
     Ok(numbers)
@@ -166,19 +168,19 @@ impl Frames {
     /// # Errors
     /// What the system says; `InvalidData` with [`NotTheSegment`] if it is another file.
     pub(crate) fn open(dir: &Path, epoch: EpochId, number: u32) -> io::Result<Self> {
-        let mut file = File::open(path(dir, number))?;
+        let frames = Self { file: File::open(path(dir, number))? };
         let mut found = [0; SEGMENT_HEADER_BYTES];
-        file.read_exact(&mut found)?;
+        let whole = frames.fill(&mut found, 0)?;
         // The header says its own length of file; everything else in it is known.
         let bytes = found.split_first_chunk::<28>().and_then(|(_, rest)| rest.first_chunk::<8>());
         let bytes = bytes.map_or(0, |bytes| u64::from_le_bytes(*bytes));
-        if found != header(epoch, number, bytes) {
+        if !whole || found != header(epoch, number, bytes) {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidData,
                 NotTheSegment { epoch, number },
             ));
         }
-        Ok(Self { file })
+        Ok(frames)
     }
 
     /// The frame at `offset` and its length, or why there is none.

@@ -148,7 +148,7 @@ impl Walk {
         }
         let opened = Frames::open(&self.dir, self.epoch, self.at.segment);
         let frames = Arc::new(opened.map_err(|source| match source.kind() {
-            io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => WalError::Corrupt {
+            io::ErrorKind::InvalidData => WalError::Corrupt {
                 path: segment::path(&self.dir, self.at.segment),
                 offset: 0,
                 problem: source.to_string(),
