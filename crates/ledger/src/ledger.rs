@@ -119,7 +119,9 @@ pub enum StartError {
         filesystem: String,
     },
     /// No room for another log beside those that are not shipped.
-    #[error("spool `{dir}` is full: `{used}` of `{max}` bytes hold logs that are not shipped")]
+    #[error(
+        "spool `{dir}` is full: `{used}` of `{max}` bytes hold logs that are not shipped; raise `bytes_max` to start and ship them"
+    )]
     Full {
         /// The spool.
         dir: PathBuf,
