@@ -2,6 +2,7 @@
 //! each read by itself and held against the others.
 
 mod counts;
+mod edge;
 mod life;
 mod replay;
 mod sent;

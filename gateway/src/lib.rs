@@ -15,6 +15,7 @@ pub mod flood;
 pub mod forward;
 pub mod listen;
 pub mod metrics;
+pub mod network;
 pub mod protocol;
 pub mod read;
 pub mod record;
@@ -45,7 +46,7 @@ use metrics::Metrics;
 use read::{Exchange, Raw};
 use record::{Decided, TurnedAway};
 use refuse::Reason;
-use route::{Inspect, Match, Route};
+use route::{Inspect, Match, Origin, Route};
 use snapshot::{Snapshot, Snapshots};
 
 /// Time the inspected part of a body has to come in.
@@ -70,6 +71,7 @@ struct Read {
     route: Arc<Route>,
     upstream: Arc<Upstream>,
     resource: Resource,
+    origin: Origin,
 }
 
 /// A request that policy is not asked about.
@@ -118,10 +120,11 @@ impl Gateway {
         let asked = Asked::of(&mut raw);
         let snapshot = self.snapshots.current();
         self.ledger.count_request();
-        let Read { exchange, route, upstream, resource } = match self.read(&snapshot, raw).await {
-            Ok(read) => read,
-            Err(turn) => return self.reject(&asked, turn).await,
-        };
+        let Read { exchange, route, upstream, resource, origin } =
+            match self.read(&snapshot, raw).await {
+                Ok(read) => read,
+                Err(turn) => return self.reject(&asked, turn).await,
+            };
         let identity = snapshot.identify(&route, &exchange).await;
         let seen = Seen { request: &exchange.request, identity: &identity, conn: &exchange.conn };
         let facts = self.signals.observe(&route.checks, snapshot.rules(), &seen);
@@ -144,6 +147,7 @@ impl Gateway {
             Ok(permit) => {
                 let onward = Onward {
                     upstream: &upstream,
+                    origin,
                     identity: &identity,
                     trace: &asked.trace,
                     authorization: route.forward_authorization,
@@ -185,14 +189,20 @@ impl Gateway {
 
     /// The exchange, its route, and as much of its body as the route inspects.
     async fn read(&self, snapshot: &Snapshot, raw: Raw) -> Result<Read, Turn> {
-        let Raw { head, body, conn, .. } = raw;
-        let request = match head {
+        let Raw { head, client, body, conn, port, .. } = raw;
+        let mut request = match head {
             Ok(request) => request,
             Err(rejected) => {
                 let turn = Turn::unreadable(rejected.why, None, None);
                 return Err(Turn { request_line: Some(rejected.snippet), ..turn });
             }
         };
+        let origin = snapshot.config().origins.find(request.host.as_str());
+        request.scheme = origin.scheme;
+        let misdirected = !origin.is_meant(request.port, port);
+        if let Some(why) = client.err().or(misdirected.then_some(Unreadable::Misdirected)) {
+            return Err(Turn::unreadable(why, Some(request), None));
+        }
         let path = &request.path;
         let (route, params) =
             match snapshot.routes().find(request.host.as_str(), &request.method, path.segments()) {
@@ -222,7 +232,7 @@ impl Gateway {
             let request = Some(exchange.request);
             return Err(Turn::unreadable(error.unreadable(), request, Some(route)));
         }
-        Ok(Read { exchange, route, upstream, resource })
+        Ok(Read { exchange, route, upstream, resource, origin })
     }
 
     /// Records the decision; from then on there is a receipt.

@@ -2,7 +2,8 @@
 //!
 //! Every worker has its own socket for each door (SO_REUSEPORT) and its own handler; what is
 //! shared is each door's count of connections. Over TLS the client chooses between HTTP/2 and
-//! HTTP/1.1. Stopping is graceful: no more is accepted, answers carry `Connection: close` and
+//! HTTP/1.1. What stands before a door may tell who the client is, if the door is told to believe
+//! it. Stopping is graceful: no more is accepted, answers carry `Connection: close` and
 //! HTTP/2 clients get a `GOAWAY`, and what is not over at the deadline is aborted.
 //!
 //! Deliberately absent: any knowledge of requests beyond handing them to the handler, and HTTP/2
@@ -10,6 +11,7 @@
 
 mod connections;
 mod door;
+mod edge;
 mod h1;
 mod h2;
 mod summary;
@@ -30,6 +32,7 @@ use tokio::time::Instant;
 
 pub use self::connections::{Connections, Permit};
 pub use self::door::{BindError, Door, DoorOptions};
+pub use self::edge::{Edge, Trusted};
 pub use self::summary::ConnectionSummary;
 pub use self::tls::{Oldest, server_config};
 use crate::read::Raw;

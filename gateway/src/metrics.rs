@@ -171,7 +171,11 @@ impl Readings<'_> {
                 "Connections closed at once, for a limit.",
                 connections_refused,
             ),
-            ("handshakes_failed_total", "TLS handshakes that failed.", handshakes_failed),
+            (
+                "handshakes_failed_total",
+                "PROXY headers and TLS handshakes that failed.",
+                handshakes_failed,
+            ),
             ("heads_begun_total", "Heads of which a byte was read.", heads_begun),
             ("heads_taken_total", "Heads that were whole or refused.", heads_taken),
         ] {

@@ -66,14 +66,19 @@ impl Default for Limits {
 pub struct Raw {
     /// The canonical request, or why there is none.
     pub head: Result<Request, Rejected>,
+    /// Whether it is known who asks: a proxy that is believed may have told it badly. Then `conn`
+    /// is the connection with the proxy.
+    pub client: Result<(), Unreadable>,
     /// The body. A refused request has none.
     pub body: Body,
-    /// The connection, as it was when the head was whole.
+    /// The connection, as it was when the head was whole, and who is at its other end.
     pub conn: Arc<Conn>,
     /// When the head was whole.
     pub started: Instant,
     /// The name of the listener.
     pub listener: Arc<str>,
+    /// Its port.
+    pub port: u16,
     /// Counts it until its record begins.
     pub record: PendingRecord,
 }

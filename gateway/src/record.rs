@@ -220,7 +220,8 @@ fn http<'a>(request: &'a Request, path: &'a str) -> HttpRequest<'a> {
 
 fn connection(conn: &Conn) -> Connection<'_> {
     let tls = Tls { version: &conn.tls_version, cipher: &conn.cipher, sni: &conn.sni };
-    Connection { ip: conn.ip, port: conn.port, tls: conn.tls.then_some(tls) }
+    let Conn { ip, port, proxies, .. } = conn;
+    Connection { ip: *ip, port: *port, proxies, tls: conn.tls.then_some(tls) }
 }
 
 /// The client's span, where its trace goes on (W3C Trace Context §3.2.2.4).

@@ -21,11 +21,13 @@ use verdict::{Action, Resource};
 
 use crate::config::{Api, Upstream};
 
+mod origin;
 mod resource;
 mod template;
 #[cfg(test)]
 mod tests;
 
+pub use origin::{Origin, Origins};
 pub use resource::{ResourceError, ResourceRule};
 use template::Segment;
 pub use template::{RESERVED, SEGMENTS_MAX, Template, TemplateError};

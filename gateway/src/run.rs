@@ -30,10 +30,10 @@ use uuid::Uuid;
 
 use crate::admin::Health;
 use crate::asked::now_ms;
-use crate::config::{self, Config, Problem, TlsVersion};
+use crate::config::{self, Config, Problem, TlsVersion, Transport};
 use crate::flood::Flushing;
 use crate::forward::{Answer, Pools};
-use crate::listen::{self, ConnectionSummary, Door, DoorOptions, Handler, Oldest};
+use crate::listen::{self, ConnectionSummary, Door, DoorOptions, Edge, Handler, Oldest, Trusted};
 use crate::metrics::Readings;
 use crate::protocol::{h1, h2};
 use crate::read::{BodyLimits, Limits, Raw, Tally};
@@ -156,7 +156,7 @@ struct Running {
     gateway: Arc<Gateway>,
     ledger: Ledger,
     tallies: Vec<Arc<Tally>>,
-    certificates: Vec<Arc<ArcSwap<ServerConfig>>>,
+    certificates: Certificates,
     ready: Arc<AtomicBool>,
 }
 
@@ -315,7 +315,8 @@ impl Running {
     /// New connections see the certificates that are in the files now.
     fn renew_certificates(&self, config: &Config) {
         for (listener, served) in config.listeners.iter().zip(&self.certificates) {
-            match server_config(listener) {
+            let (Some(tls), Some(served)) = (listener.transport.tls(), served) else { continue };
+            match server_config(&listener.name, tls) {
                 Ok(config) => served.store(Arc::new(config)),
                 Err(error) => error!(%error, "reload: the old certificate stays"),
             }
@@ -435,25 +436,33 @@ fn binary_digest() -> String {
     digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn certificates(config: &Config) -> Result<Vec<Arc<ArcSwap<ServerConfig>>>, RunError> {
-    let served = |listener| server_config(listener).map(|c| Arc::new(ArcSwap::from_pointee(c)));
+/// What each listener shows, if it speaks TLS.
+type Certificates = Vec<Option<Arc<ArcSwap<ServerConfig>>>>;
+
+fn certificates(config: &Config) -> Result<Certificates, RunError> {
+    let served = |listener: &config::Listener| {
+        let served = listener.transport.tls().map(|tls| server_config(&listener.name, tls));
+        served
+            .transpose()
+            .map(|config| config.map(|config| Arc::new(ArcSwap::from_pointee(config))))
+    };
     config.listeners.iter().map(served).collect()
 }
 
-fn server_config(listener: &config::Listener) -> Result<ServerConfig, RunError> {
+fn server_config(listener: &str, tls: &config::Tls) -> Result<ServerConfig, RunError> {
     let failed = |path: &Path, problem: String| RunError::Tls {
-        listener: listener.name.clone(),
+        listener: listener.to_owned(),
         path: path.display().to_string(),
         problem,
     };
-    let certificate = &listener.tls.certificate;
+    let certificate = &tls.certificate;
     let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(certificate)
         .and_then(Iterator::collect)
         .map_err(|error| failed(certificate, error.to_string()))?;
-    let key = listener.tls.key.read().map_err(|error| failed(certificate, error.to_string()))?;
+    let key = tls.key.read().map_err(|error| failed(certificate, error.to_string()))?;
     let key = PrivateKeyDer::from_pem_slice(key.expose())
         .map_err(|error| failed(certificate, format!("its private key: {error}")))?;
-    let oldest = match listener.tls.min_version {
+    let oldest = match tls.min_version {
         TlsVersion::V12 => Oldest::Tls12,
         TlsVersion::V13 => Oldest::Tls13,
     };
@@ -463,7 +472,7 @@ fn server_config(listener: &config::Listener) -> Result<ServerConfig, RunError> 
 
 fn doors(
     config: &Config,
-    certificates: &[Arc<ArcSwap<ServerConfig>>],
+    certificates: &Certificates,
     workers: usize,
 ) -> Result<Vec<Door>, RunError> {
     let mut doors = Vec::with_capacity(config.listeners.len());
@@ -471,7 +480,8 @@ fn doors(
         let options = DoorOptions {
             name: listener.name.clone(),
             address: listener.address,
-            tls: Some(Arc::clone(tls)),
+            tls: tls.clone(),
+            edge: edge(listener),
             limits: limits(&listener.limits),
             handshake_timeout: listener.limits.handshake_timeout,
             connections: listener.limits.connections,
@@ -480,6 +490,20 @@ fn doors(
         doors.push(Door::bind(options, workers)?);
     }
     Ok(doors)
+}
+
+fn edge(listener: &config::Listener) -> Edge {
+    Edge {
+        proxy_protocol: listener.proxy_protocol.clone(),
+        trusted: listener
+            .trusted_proxies
+            .as_ref()
+            .map(|trusted| Trusted { from: trusted.from.clone(), field: trusted.field }),
+        only: match &listener.transport {
+            Transport::Tls(_) => None,
+            Transport::Plain { from } => Some(from.clone()),
+        },
+    }
 }
 
 fn limits(limits: &config::Limits) -> Limits {
@@ -508,7 +532,7 @@ fn stamps(config: &Config) -> Vec<(PathBuf, Option<SystemTime>)> {
     let mut open: Vec<PathBuf> = config.files.clone();
     open.push(config.policies.directory.clone());
     for listener in &config.listeners {
-        open.push(listener.tls.certificate.clone());
+        open.extend(listener.transport.tls().map(|tls| tls.certificate.clone()));
     }
     let mut stamps = Vec::new();
     while let Some(path) = open.pop() {

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use fixtures::{
     client::Request,
-    harness::{Setting, Setup},
+    harness::{HOST, Setting, Setup},
     record::{Record, text},
     upstream::request_digest,
     wire::Message,
@@ -81,7 +81,8 @@ fn wanted(row: &Row, host: &str, id: &str) -> BTreeMap<String, Vec<String>> {
     let ours = [
         ("x-forwarded-for", "127.0.0.1"),
         ("x-forwarded-proto", "https"),
-        ("x-forwarded-host", host),
+        ("x-forwarded-host", HOST),
+        ("x-forwarded-port", "443"),
         ("portcullis-decision-id", id),
         ("host", host),
     ];

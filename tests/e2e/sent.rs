@@ -17,7 +17,7 @@ const RAW: &[&str] = &[
     "HEAD /public HTTP/1.1\r\nHost: localhost\r\n\r\n",
     "GET /public HTTP/1.0\r\nHost: localhost\r\n\r\n",
     "GET /public HTTP/1.1\r\nHOST: LOCALHOST.\r\n\r\n",
-    "GET /public HTTP/1.1\r\nHost: LocalHost:8443\r\n\r\n",
+    "GET /public HTTP/1.1\r\nHost: LocalHost:{port}\r\n\r\n",
     "GET https://localhost/public HTTP/1.1\r\nHost: localhost\r\n\r\n",
     "GET /%70ublic HTTP/1.1\r\nHost: localhost\r\nX-Request-ID: r-1\r\n\r\n",
     "GET /public?a=%20b&c=d%2Fe&f=%zz HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n\r\n",
@@ -52,6 +52,7 @@ fn the_upstreams_bytes_give_the_digest_in_the_event() {
     let client = setting.client().expect("a client");
     for raw in RAW {
         let mut connection = client.connect().expect("connect");
+        let raw = raw.replace("{port}", &setting.door().port().to_string());
         connection.send(raw.as_bytes()).expect("send");
         let method = raw.split(' ').next().unwrap_or_default();
         connection.final_answer(method).unwrap_or_else(|error| panic!("{raw}: {error:#}"));

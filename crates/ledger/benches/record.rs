@@ -93,7 +93,7 @@ fn decision(facts: &RawValue, producer: &Producer) -> Decision {
             path: Some("/v1/orders/o-98213"),
             ..Default::default()
         },
-        conn: Connection { ip: [203, 0, 113, 24].into(), port: 51344, tls: None },
+        conn: Connection { ip: [203, 0, 113, 24].into(), port: 51344, proxies: &[], tls: None },
         trace: None,
         request_digest: Some([0xab; 32]),
     };

@@ -98,11 +98,13 @@ pub struct Token {
 pub struct Conn {
     /// `ok`; a connection is always seen.
     pub health: Health,
-    /// The client's address: the peer, or what a trusted proxy named.
+    /// The client's address: the peer's, or the one that a believed proxy named.
     pub ip: IpAddr,
     /// The client's port, 0 if unknown.
     pub port: u16,
-    /// The request came over TLS.
+    /// The proxies on the way, as far as they are believed: the nearest to the client first.
+    pub proxies: Vec<IpAddr>,
+    /// The connection to the gateway has TLS.
     pub tls: bool,
     /// `TLSv1.3`, `TLSv1.2` or empty.
     pub tls_version: String,
@@ -124,6 +126,7 @@ impl Default for Conn {
             health: Health::Ok,
             ip: IpAddr::from([0, 0, 0, 0]),
             port: 0,
+            proxies: Vec::new(),
             tls: false,
             tls_version: String::new(),
             cipher: String::new(),

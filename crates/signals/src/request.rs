@@ -30,7 +30,7 @@ pub enum Protocol {
     Http2,
 }
 
-/// Scheme of the front door.
+/// The scheme by which clients ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scheme {
     /// Plain HTTP.
@@ -66,7 +66,7 @@ pub struct Request {
     pub protocol: Protocol,
     /// Method token, case-sensitive (RFC 9110 §9.1).
     pub method: Method,
-    /// Scheme of the front door.
+    /// The front door's scheme as it is read, then that of the host's external origin.
     pub scheme: Scheme,
     /// Host, canonical.
     pub host: Host,

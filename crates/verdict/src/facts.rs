@@ -20,9 +20,10 @@ enum Plain<'a> {
     Text(&'a str),
     Set(&'a [String]),
     Address(IpAddr),
+    Addresses(&'a [IpAddr]),
 }
 
-use Plain::{Address, Flag, Number, Set, Text, Word};
+use Plain::{Address, Addresses, Flag, Number, Set, Text, Word};
 
 /// The context, `Portcullis::Facts`, as far as policies read it.
 pub(crate) fn context(facts: &Facts, reads: &Reads) -> Result<Context, InputError> {
@@ -89,13 +90,15 @@ fn token_record(fact: &Token, wanted: Wanted<'_>) -> Made {
 }
 
 fn conn_record(fact: &Conn, wanted: Wanted<'_>) -> Made {
-    let Conn { health, ip, port, tls, tls_version, cipher, sni, alpn, mtls, received_ms } = fact;
+    let Conn { health, ip, port, proxies, tls, tls_version, cipher, sni, alpn, mtls, received_ms } =
+        fact;
     record(
         wanted,
         [
             ("health", Word(*health)),
             ("ip", Address(*ip)),
             ("port", Number(i64::from(*port))),
+            ("proxies", Addresses(proxies)),
             ("tls", Flag(*tls)),
             ("tls_version", Text(tls_version)),
             ("cipher", Text(cipher)),
@@ -156,13 +159,15 @@ fn record<const N: usize>(wanted: Wanted<'_>, pairs: [(&str, Plain<'_>); N]) -> 
 impl Plain<'_> {
     fn made(self) -> Expression {
         let text = |text: &str| Expression::new_string(text.to_owned());
+        let address = |ip: &IpAddr| Expression::new_ip(ip.to_canonical().to_string());
         match self {
             Word(health) => text(health.as_str()),
             Flag(flag) => Expression::new_bool(flag),
             Number(number) => Expression::new_long(number),
             Text(value) => text(value),
             Set(values) => Expression::new_set(values.iter().map(|value| text(value))),
-            Address(ip) => Expression::new_ip(ip.to_canonical().to_string()),
+            Address(ip) => address(&ip),
+            Addresses(ips) => Expression::new_set(ips.iter().map(address)),
         }
     }
 }
@@ -203,6 +208,7 @@ mod tests {
         facts.waf.rules = vec!["1".to_owned(), "2".to_owned()];
         facts.token.scope = vec!["a".to_owned(), "a".to_owned()];
         facts.conn.ip = IpAddr::from([0, 0, 0, 0, 0, 0xffff, 0x0a00, 1]);
+        facts.conn.proxies = vec![facts.conn.ip, IpAddr::from([0; 16]), facts.conn.ip];
         facts.token.expires_at_s = i64::MAX;
         check(&facts);
     }

@@ -17,8 +17,10 @@
 mod bearer;
 mod chunked;
 mod event;
+mod forwarded;
 mod head;
 mod notes;
+mod proxy;
 mod seclang;
 mod target;
 mod waf;
@@ -28,8 +30,10 @@ mod yaml;
 pub use bearer::bearer;
 pub use chunked::chunked;
 pub use event::event;
+pub use forwarded::forwarded;
 pub use head::head;
 pub use notes::notes;
+pub use proxy::proxy;
 pub use seclang::seclang;
 pub use target::target;
 pub use waf::waf;
@@ -42,12 +46,14 @@ mod tests {
 
     type Body = fn(&[u8]) -> bool;
 
-    const TARGETS: [(&str, Body); 10] = [
+    const TARGETS: [(&str, Body); 12] = [
         ("bearer", crate::bearer),
         ("chunked", crate::chunked),
         ("event", crate::event),
+        ("forwarded", crate::forwarded),
         ("head", crate::head),
         ("notes", crate::notes),
+        ("proxy", crate::proxy),
         ("seclang", crate::seclang),
         ("target", crate::target),
         ("waf", crate::waf),

@@ -35,7 +35,11 @@ use ring::digest::{Context, SHA256};
 use serde::Deserialize;
 use verdict::Action;
 
-use crate::route::{HostPattern, Routes};
+use crate::{
+    network::Networks,
+    protocol::forwarded::Field,
+    route::{HostPattern, Origins, Routes},
+};
 
 pub use files::{File, Files};
 pub use include::INCLUDED_FILES_MAX;
@@ -70,6 +74,8 @@ pub struct Config {
     pub apis: BTreeMap<String, Arc<Api>>,
     /// All routes of all APIs.
     pub routes: Arc<Routes>,
+    /// Where clients reach the APIs' hosts.
+    pub origins: Origins,
     /// How the gateway stops.
     pub drain: Drain,
     /// How a changed configuration is taken over.
@@ -102,10 +108,45 @@ pub struct Listener {
     pub name: String,
     /// Where it listens; port 0 is any free port.
     pub address: SocketAddr,
-    /// Its certificate and key.
-    pub tls: Tls,
+    /// What is spoken below HTTP.
+    pub transport: Transport,
+    /// Whose connections begin with a PROXY header.
+    pub proxy_protocol: Networks,
+    /// Whose word on the client is believed, if anybody's.
+    pub trusted_proxies: Option<TrustedProxies>,
     /// What a peer may use.
     pub limits: Limits,
+}
+
+/// What is spoken below HTTP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Transport {
+    /// TLS.
+    Tls(Tls),
+    /// Nothing: TLS ends at the load balancers that may connect.
+    Plain {
+        /// Their addresses.
+        from: Networks,
+    },
+}
+
+impl Transport {
+    /// The certificate and key, where TLS is spoken.
+    pub fn tls(&self) -> Option<&Tls> {
+        match self {
+            Self::Tls(tls) => Some(tls),
+            Self::Plain { .. } => None,
+        }
+    }
+}
+
+/// Proxies whose word on the client is believed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrustedProxies {
+    /// Their addresses.
+    pub from: Networks,
+    /// The field that each appends to.
+    pub field: Field,
 }
 
 /// TLS of a listener.
@@ -132,7 +173,7 @@ pub struct Limits {
     pub headers: usize,
     /// Time for a head, from its first byte.
     pub head_timeout: Duration,
-    /// Time for the TLS handshake.
+    /// Time for the PROXY header and the TLS handshake.
     pub handshake_timeout: Duration,
     /// Time a connection may stay without a request.
     pub idle_timeout: Duration,
@@ -387,6 +428,7 @@ fn parse(files: &Files, problems: &mut Problems) -> Option<Config> {
         digest: digest(files),
         upstreams: declared("upstreams"),
         issuers: declared("issuers"),
+        bare: bare_listeners(&main),
     };
     let mut root = shape::Shape::check(&schema::schema(), main, problems)?;
     let schema = schema::included();
@@ -408,6 +450,16 @@ fn parse(files: &Files, problems: &mut Problems) -> Option<Config> {
     }
     config.files = files.all().map(|file| file.path.clone()).collect();
     Some(config)
+}
+
+/// Where the listeners are that do not say what is spoken below HTTP.
+fn bare_listeners(main: &Node) -> BTreeSet<Place> {
+    let listeners = match main.get("listeners").map(|listeners| &listeners.value) {
+        Some(Value::List(listeners)) => listeners.as_slice(),
+        _ => &[],
+    };
+    let bare = |listener: &&Node| ["tls", "plain"].iter().all(|key| listener.get(key).is_none());
+    listeners.iter().filter(bare).map(|listener| listener.at).collect()
 }
 
 fn keys(section: &Node) -> Vec<String> {

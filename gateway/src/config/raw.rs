@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 use super::{
     secret::SecretSource,
     units::{
-        ActionName, Address, Annotation, Domain, Endpoint, EntityType, Glob, Host, HostPort,
-        IdTemplate, InspectText, Method, Name, Namespace, PathTemplate, Size, Time, TopicPrefix,
+        ActionName, Address, Annotation, Cidr, Domain, Endpoint, EntityType, Glob, Host, HostPort,
+        IdTemplate, InspectText, Method, Name, Namespace, OriginText, PathTemplate, Size, Time,
+        TopicPrefix,
     },
 };
 
@@ -53,6 +54,10 @@ pub(super) struct Main {
     /// The APIs in front of them, by name.
     #[serde(default)]
     pub(super) apis: BTreeMap<Name, Api>,
+    /// Where clients reach the APIs' hosts, each once. A host that is not here is at `https://<host>`. Upstreams are told these, never what a request says.
+    #[serde(default)]
+    #[schemars(length(max = 4096), extend("uniqueItems" = true))]
+    pub(super) origins: Vec<OriginText>,
     /// How the gateway stops.
     #[serde(default)]
     pub(super) drain: Drain,
@@ -95,11 +100,47 @@ pub(super) struct Listener {
     pub(super) name: Name,
     /// Where it listens.
     pub(super) address: Address,
-    /// Its certificate and key.
-    pub(super) tls: Tls,
+    /// Its certificate and key. A listener has either this or `plain`.
+    pub(super) tls: Option<Tls>,
+    /// It speaks HTTP/1.1 without TLS, to load balancers that end TLS before it.
+    pub(super) plain: Option<Sources>,
+    /// Connections from these addresses begin with a PROXY header (version 1 or 2) that names the client; without one they are closed. From other addresses such a header is not understood.
+    pub(super) proxy_protocol: Option<Sources>,
+    /// Proxies whose word on the client is believed.
+    pub(super) trusted_proxies: Option<TrustedProxies>,
     /// What a peer may use of the gateway.
     #[serde(default)]
     pub(super) limits: Limits,
+}
+
+/// Addresses that connect.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Sources {
+    /// From these addresses; no other is meant.
+    #[schemars(length(min = 1, max = 256), extend("uniqueItems" = true))]
+    pub(super) from: Vec<Cidr>,
+}
+
+/// Proxies whose word on the client is believed: the client is the right-most address of the field that is none of theirs. What of it cannot be read is refused.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TrustedProxies {
+    /// Their addresses, as they connect or as a PROXY header names them.
+    #[schemars(length(min = 1, max = 256), extend("uniqueItems" = true))]
+    pub(super) from: Vec<Cidr>,
+    /// The field to which each of them appends who connected to it.
+    pub(super) field: ForwardedField,
+}
+
+/// A field that names the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum ForwardedField {
+    /// `X-Forwarded-For`.
+    XForwardedFor,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
 }
 
 /// TLS of a listener.
@@ -143,14 +184,14 @@ pub(super) struct Limits {
     pub(super) headers: u16,
     /// Time for a head, from its first byte.
     pub(super) head_timeout: Time,
-    /// Time for the TLS handshake.
+    /// Time for the PROXY header and the TLS handshake.
     pub(super) handshake_timeout: Time,
     /// Time a connection may stay without a request, and time for the peer to take a piece of an answer.
     pub(super) idle_timeout: Time,
     /// Connections of the listener.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub(super) connections: u32,
-    /// Connections of the listener from one source address; IPv6 by /64.
+    /// Connections of the listener from one source address; IPv6 by /64. Proxies that are believed are none; whom a PROXY header names is one.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub(super) connections_per_source: u32,
     /// Requests on one connection; the last one is answered with `Connection: close`.

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use regex::Regex;
 use serde_json::{Map, Value as Json};
-use signals::{Checks, RateKey, RateLimit};
+use signals::{Checks, RateKey, RateLimit, Scheme};
 
 use super::*;
-use crate::route::{Inspect, Match};
+use crate::route::{Inspect, Match, Origin};
 
 /// A sound configuration, short enough to count its lines.
 const BASE: &str = r#"version: 1
@@ -67,13 +67,20 @@ fn base() -> Config {
     Config::parse(&files(&[("etc/p.yaml", BASE)])).unwrap()
 }
 
+fn tls(config: &Config) -> &Tls {
+    config.listeners[0].transport.tls().unwrap()
+}
+
 #[test]
 fn the_base_loads_with_its_defaults() {
     let config = base();
     assert_eq!(config.gateway.workers, None);
     assert_eq!(config.listeners[0].limits.head_bytes, 32 * 1024);
     assert_eq!(config.listeners[0].limits.idle_timeout, Duration::from_secs(60));
-    assert_eq!(config.listeners[0].tls.min_version, TlsVersion::V12);
+    assert_eq!(tls(&config).min_version, TlsVersion::V12);
+    let Listener { proxy_protocol, trusted_proxies, .. } = &config.listeners[0];
+    assert_eq!((proxy_protocol, trusted_proxies), (&Networks::default(), &None));
+    assert_eq!(config.origins, Origins::default());
     assert_eq!(config.audit.kafka, None);
     assert_eq!(config.audit.spool.bytes_max, 1 << 30);
     assert_eq!(config.issuers["corp"].token_types, ["at+jwt"]);
@@ -111,14 +118,14 @@ fn the_sample_loads_and_shows_defaults_as_they_are() {
 #[test]
 fn paths_are_relative_to_the_file_that_names_them() {
     let config = base();
-    assert_eq!(config.listeners[0].tls.certificate, Path::new("etc/tls.crt"));
-    assert_eq!(config.listeners[0].tls.key, SecretSource::File("etc/tls.key".into()));
+    assert_eq!(tls(&config).certificate, Path::new("etc/tls.crt"));
+    assert_eq!(tls(&config).key, SecretSource::File("etc/tls.key".into()));
     assert_eq!(config.policies.directory, Path::new("etc/policies"));
     assert_eq!(config.audit.spool.directory, Path::new("etc/spool"));
     assert_eq!(config.audit.keys.issuer_note, Path::new("etc/issuer.note"));
     let absolute = BASE.replace("tls.crt", "/run/tls.crt");
     let config = Config::parse(&files(&[("etc/p.yaml", &absolute)])).unwrap();
-    assert_eq!(config.listeners[0].tls.certificate, Path::new("/run/tls.crt"));
+    assert_eq!(tls(&config).certificate, Path::new("/run/tls.crt"));
 }
 
 #[test]
@@ -166,6 +173,46 @@ fn a_route_says_what_its_checks_look_at() {
     check("        checks: []\n", Looks::Nothing, Inspect::None);
     check("        checks: []\n        inspect: none\n", Looks::Nothing, Inspect::None);
     check("        checks: [waf]\n", Looks::Body, Inspect::Bytes(65_536));
+}
+
+#[test]
+fn what_stands_before_a_listener_is_believed_as_it_says() {
+    let edge = r#"    plain: {from: [10.0.0.0/24]}
+    proxy_protocol: {from: [10.0.0.7/32, "fd00::/8"]}
+    trusted_proxies: {from: [10.2.0.0/16], field: forwarded}"#;
+    let text = BASE.replace("    tls: {certificate: tls.crt, key: {file: tls.key}}", edge);
+    let config = Config::parse(&files(&[("p.yaml", &text)])).unwrap();
+    let listener = &config.listeners[0];
+    let has = |networks: &Networks, ip: &str| networks.contain(ip.parse().unwrap());
+    let Transport::Plain { from } = &listener.transport else { panic!("{listener:?}") };
+    assert!(has(from, "10.0.0.255") && !has(from, "10.0.1.0") && !has(from, "127.0.0.1"));
+    let proxies = &listener.proxy_protocol;
+    assert!(has(proxies, "10.0.0.7") && has(proxies, "fd12::1") && !has(proxies, "10.0.0.8"));
+    let trusted = listener.trusted_proxies.as_ref().unwrap();
+    assert!(has(&trusted.from, "10.2.3.4") && !has(&trusted.from, "10.0.0.7"));
+    assert_eq!(trusted.field, Field::Forwarded);
+    let text = text.replace("field: forwarded", "field: x-forwarded-for");
+    let config = Config::parse(&files(&[("p.yaml", &text)])).unwrap();
+    let trusted = config.listeners[0].trusted_proxies.as_ref().unwrap();
+    assert_eq!(trusted.field, Field::XForwardedFor);
+}
+
+#[test]
+fn a_host_is_where_its_origin_says() {
+    let origins = r#"origins: ["https://api.example.com:8443", "http://[::1]", "https://*.shop.test:444", "https://a.shop.test"]"#;
+    let text = format!("{}{origins}\n", BASE).replace(
+        "hosts: [api.example.com]",
+        "hosts: [api.example.com, \"[::1]\", \"*.shop.test\", other.test]",
+    );
+    let config = Config::parse(&files(&[("p.yaml", &text)])).unwrap();
+    let check = |host: &str, scheme, port| {
+        assert_eq!(config.origins.find(host), Origin { scheme, port }, "{host}");
+    };
+    check("api.example.com", Scheme::Https, 8443);
+    check("[::1]", Scheme::Http, 80);
+    check("a.shop.test", Scheme::Https, 443);
+    check("b.shop.test", Scheme::Https, 444);
+    check("other.test", Scheme::Https, 443);
 }
 
 #[test]
@@ -325,7 +372,7 @@ const WANT: [&str; 32] = [
     "p.yaml:6:38: expected a map, found a string | Where a secret is: `{file: path}` or `{env: NAME}`",
     "p.yaml:10:28: expected a time, found a number | such as `500ms` or `2s` or `1m`",
     "p.yaml:10:41: 0 is below 1, the least allowed",
-    "p.yaml:11:5: unknown key `idle_timeout` | the keys here are `name`, `address`, `tls`, `limits`",
+    "p.yaml:11:5: unknown key `idle_timeout` | the keys here are `name`, `address`, `tls`, `plain`, `proxy_protocol`, `trusted_proxies`, `limits`",
     "p.yaml:12:54: expected a list, found a string | a list is written `[a, b]`, or with a `-` before each item",
     "p.yaml:14:60: expected `true` or `false`, found a string | write `false`",
     "p.yaml:15:9: the key `issuer_note` is missing | The audit root's note on the issuer key",

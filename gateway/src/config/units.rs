@@ -49,6 +49,12 @@ texts! {
     /// A host as clients name it, in lower case and without a port; `*.` in front stands for exactly one label.
     Host r"^((\*\.)?[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*|\[[0-9a-f:.]+\])$" "a host in lower case, without a port" ["api.example.com", "*.example.com"]
 
+    /// Where clients reach a host: `https://host` or `https://host:port`, nothing after it; `*.` in front of a host stands for exactly one label.
+    OriginText r"^https?://((\*\.)?[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*|\[[0-9a-f:.]+\])(:[1-9][0-9]{0,4})?$" "an origin" ["https://api.example.com", "https://*.example.com:8443"]
+
+    /// A range of addresses.
+    Cidr r"^([0-9.]+|[0-9a-fA-F:.]+)/[0-9]{1,3}$" "a range of addresses" ["10.0.0.0/8", "2001:db8::/32"]
+
     /// A method, in upper case (RFC 9110 §9). None implies another: `HEAD` and `OPTIONS` are listed like the rest.
     Method r"^[A-Z][A-Z-]{0,31}$" "a method in upper case" ["GET", "POST"]
 

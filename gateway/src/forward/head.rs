@@ -2,8 +2,9 @@
 //! event, and from what was decided on: nothing else can put a field here.
 //!
 //! Added to the client's end-to-end fields, each in place of any of that name: `host`, the
-//! framing and the announcement of trailers, `x-forwarded-for`, `-proto` and `-host` (`Forwarded` and `Via` are not sent: one way
-//! to say it), `x-forwarded-user` and `-groups` of a known principal, `traceparent` (and
+//! framing and the announcement of trailers, `x-forwarded-for`, which is the client alone, so that its
+//! first and its last address agree, `x-forwarded-proto`, `-host` and `-port`, which are the
+//! configured origin's (`Forwarded` and `Via` are not sent: one way to say it), `x-forwarded-user` and `-groups` of a known principal, `traceparent` (and
 //! `tracestate`), `portcullis-decision-id`, `te: trailers` where the client takes trailers, and
 //! `authorization` where the route hands it on.
 
@@ -17,6 +18,7 @@ use signals::{Conn, Framing, Identity, PrincipalKind, Scheme};
 use uuid::Uuid;
 
 use super::failure::{Failure, Fault};
+use crate::route::Origin;
 use crate::trace::Trace;
 
 /// The decision's id, upstream and back to the client.
@@ -24,6 +26,7 @@ pub const DECISION_ID: HeaderName = HeaderName::from_static("portcullis-decision
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const FORWARDED_USER: HeaderName = HeaderName::from_static("x-forwarded-user");
 const FORWARDED_GROUPS: HeaderName = HeaderName::from_static("x-forwarded-groups");
@@ -31,13 +34,14 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// Fields we add beyond those the client sent.
-const ADDED_MAX: usize = 14;
+const ADDED_MAX: usize = 15;
 
 /// What the head is made of.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Source<'a> {
     pub(super) request: &'a signals::Request,
     pub(super) conn: &'a Conn,
+    pub(super) origin: Origin,
     pub(super) identity: &'a Identity,
     pub(super) trace: &'a Trace,
     pub(super) decision_id: Uuid,
@@ -98,8 +102,10 @@ impl Source<'_> {
 
     fn client(&self, headers: &mut HeaderMap) -> Result<(), Fault> {
         headers.insert(FORWARDED_FOR, value(self.conn.ip.to_canonical().to_string())?);
-        headers.insert(FORWARDED_HOST, value(self.request.authority())?);
-        let proto = match self.request.scheme {
+        let host = self.origin.authority(self.request.host.as_str());
+        headers.insert(FORWARDED_HOST, value(host)?);
+        headers.insert(FORWARDED_PORT, HeaderValue::from(self.origin.port));
+        let proto = match self.origin.scheme {
             Scheme::Http => "http",
             Scheme::Https => "https",
         };

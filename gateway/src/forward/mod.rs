@@ -41,6 +41,7 @@ use self::answer::Relay;
 use self::head::Source;
 use self::upload::{Progress, Upload};
 use crate::read::Exchange;
+use crate::route::Origin;
 use crate::trace::Trace;
 
 /// What forwarding needs to know beside the exchange.
@@ -48,6 +49,8 @@ use crate::trace::Trace;
 pub struct Onward<'a> {
     /// Where to.
     pub upstream: &'a Upstream,
+    /// Where clients reach the host.
+    pub origin: Origin,
     /// Who asked, as it was decided on.
     pub identity: &'a Identity,
     /// The trace, as it was recorded.
@@ -100,15 +103,22 @@ async fn relay<E: Entry>(
     onward: Onward<'_>,
     entry: E,
 ) -> Result<Response<Answer<E>>, Failed<E>> {
-    let Onward { upstream, identity, trace, authorization, started } = onward;
+    let Onward { upstream, origin, identity, trace, authorization, started } = onward;
     let Exchange { request, body, conn } = exchange;
     let (upload, progress) = Upload::new(body, request.framing, upstream.limits.idle_timeout);
     let mut account = Account::new(entry, &request.method, started);
     account.forwarded(&upstream.name, progress.clone());
     // Pinned here: a future that is passed on by value is stored twice.
     let asked = pin!(async {
-        let source =
-            Source { request: &request, conn: &conn, identity, trace, decision_id, authorization };
+        let source = Source {
+            request: &request,
+            conn: &conn,
+            origin,
+            identity,
+            trace,
+            decision_id,
+            authorization,
+        };
         let head = source.head()?;
         ask(pools, upstream, head.map(|()| upload), progress).await
     });

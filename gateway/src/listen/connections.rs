@@ -1,4 +1,5 @@
-//! How many connections a door has, in all and from each source.
+//! How many connections a door has, in all and from each source. A proxy that speaks for many is
+//! no source; who is behind it may be told later.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -22,7 +23,7 @@ struct Open {
 #[derive(Debug)]
 pub struct Permit {
     connections: Arc<Connections>,
-    source: IpAddr,
+    source: Option<IpAddr>,
 }
 
 impl Connections {
@@ -37,16 +38,17 @@ impl Connections {
         self.lock().all
     }
 
-    /// Counts a connection from `ip`, unless there are too many.
-    pub fn admit(self: &Arc<Self>, ip: IpAddr) -> Option<Permit> {
-        let source = source(ip);
+    /// Counts a connection, in all and from `ip` if that is known, unless there are too many.
+    pub fn admit(self: &Arc<Self>, ip: Option<IpAddr>) -> Option<Permit> {
         let mut open = self.lock();
-        let from_source = open.by_source.get(&source).copied().unwrap_or(0);
-        if open.all >= self.max || from_source >= self.per_source_max {
+        if open.all >= self.max {
             return None;
         }
+        let source = match ip.map(source) {
+            Some(source) if !open.add(source, self.per_source_max) => return None,
+            source => source,
+        };
         open.all += 1;
-        open.by_source.insert(source, from_source + 1);
         drop(open);
         Some(Permit { connections: Arc::clone(self), source })
     }
@@ -57,15 +59,49 @@ impl Connections {
     }
 }
 
+impl Open {
+    /// Counts one more from `source`; false if there are `max`.
+    fn add(&mut self, source: IpAddr, max: usize) -> bool {
+        let count = self.by_source.get(&source).copied().unwrap_or(0);
+        if count >= max {
+            return false;
+        }
+        self.by_source.insert(source, count + 1);
+        true
+    }
+
+    fn take_away(&mut self, source: IpAddr) {
+        let left = self.by_source.get(&source).copied().unwrap_or(0).saturating_sub(1);
+        if left == 0 {
+            self.by_source.remove(&source);
+        } else {
+            self.by_source.insert(source, left);
+        }
+    }
+}
+
+impl Permit {
+    /// Counts the connection for `ip`, who was behind what connected; false if there are too many
+    /// from there.
+    pub fn is_from(&mut self, ip: IpAddr) -> bool {
+        let source = source(ip);
+        let mut open = self.connections.lock();
+        if !open.add(source, self.connections.per_source_max) {
+            return false;
+        }
+        if let Some(before) = self.source.replace(source) {
+            open.take_away(before);
+        }
+        true
+    }
+}
+
 impl Drop for Permit {
     fn drop(&mut self) {
         let mut open = self.connections.lock();
         open.all = open.all.saturating_sub(1);
-        let left = open.by_source.get(&self.source).copied().unwrap_or(0).saturating_sub(1);
-        if left == 0 {
-            open.by_source.remove(&self.source);
-        } else {
-            open.by_source.insert(self.source, left);
+        if let Some(source) = self.source {
+            open.take_away(source);
         }
     }
 }
@@ -87,7 +123,7 @@ mod tests {
         let connections = Arc::new(Connections::new(max, per_source));
         let mut stay = Vec::new();
         for (ip, want) in arrivals {
-            let permit = connections.admit(ip.parse().expect("an address"));
+            let permit = connections.admit(Some(ip.parse().expect("an address")));
             assert_eq!(permit.is_some(), *want, "{ip} of {arrivals:?}");
             stay.extend(permit);
         }
@@ -113,9 +149,27 @@ mod tests {
     fn who_leaves_makes_room() {
         let connections = Arc::new(Connections::new(1, 1));
         let ip: IpAddr = "192.0.2.1".parse().expect("an address");
-        let first = connections.admit(ip).expect("room");
-        assert!(connections.admit(ip).is_none());
+        let first = connections.admit(Some(ip)).expect("room");
+        assert!(connections.admit(Some(ip)).is_none());
         drop(first);
-        assert!(connections.admit(ip).is_some());
+        assert!(connections.admit(Some(ip)).is_some());
+    }
+
+    #[test]
+    fn who_is_behind_a_proxy_counts_once_it_is_told() {
+        let connections = Arc::new(Connections::new(4, 1));
+        let ip = |text: &str| text.parse::<IpAddr>().expect("an address");
+        let mut behind: Vec<Permit> =
+            (0..4).map(|_| connections.admit(None).expect("room")).collect();
+        assert!(connections.admit(None).is_none(), "a proxy counts in all");
+        assert!(behind[0].is_from(ip("192.0.2.1")));
+        assert!(!behind[1].is_from(ip("192.0.2.1")));
+        assert!(behind[1].is_from(ip("192.0.2.2")));
+        assert!(behind[1].is_from(ip("192.0.2.3")), "from somewhere else after all");
+        assert!(behind[2].is_from(ip("192.0.2.2")));
+        behind.remove(0);
+        assert!(connections.admit(Some(ip("192.0.2.1"))).is_some());
+        drop(behind);
+        assert_eq!((connections.open(), connections.lock().by_source.len()), (0, 0));
     }
 }

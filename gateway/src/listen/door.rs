@@ -10,6 +10,7 @@ use rustls::ServerConfig;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::connections::Connections;
+use super::edge::Edge;
 use crate::read::{Limits, Tally};
 
 /// Connections that wait to be accepted, for each worker.
@@ -24,9 +25,11 @@ pub struct DoorOptions {
     pub address: SocketAddr,
     /// TLS, which may be swapped while it listens; `None` for plain HTTP.
     pub tls: Option<Arc<ArcSwap<ServerConfig>>>,
+    /// What is in front of it.
+    pub edge: Edge,
     /// What a connection may use.
     pub limits: Limits,
-    /// Time for the TLS handshake.
+    /// Time for the PROXY header and the TLS handshake.
     pub handshake_timeout: Duration,
     /// Connections in all.
     pub connections: usize,
@@ -58,7 +61,9 @@ pub struct Door {
 #[derive(Debug)]
 pub(super) struct Common {
     pub(super) name: Arc<str>,
+    pub(super) port: u16,
     pub(super) tls: Option<Arc<ArcSwap<ServerConfig>>>,
+    pub(super) edge: Edge,
     pub(super) limits: Limits,
     pub(super) handshake_timeout: Duration,
     pub(super) connections: Arc<Connections>,
@@ -79,7 +84,7 @@ impl Door {
     /// The address is in use, also by another process that shares its own among workers, or it
     /// may not be bound.
     pub fn bind(options: DoorOptions, workers: usize) -> Result<Self, BindError> {
-        let DoorOptions { name, address, tls, limits, handshake_timeout, .. } = options;
+        let DoorOptions { name, address, tls, edge, limits, handshake_timeout, .. } = options;
         let (sockets, address) = match bind(address, workers) {
             Ok(bound) => bound,
             Err(source) => return Err(BindError { name, address, source }),
@@ -87,7 +92,9 @@ impl Door {
         let connections = Connections::new(options.connections, options.connections_per_source);
         let common = Common {
             name: name.into(),
+            port: address.port(),
             tls,
+            edge,
             limits,
             handshake_timeout,
             connections: Arc::new(connections),

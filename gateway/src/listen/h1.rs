@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use signals::{Conn, Scheme};
+use signals::Scheme;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Handler;
@@ -69,12 +69,15 @@ async fn answer<H: Handler>(
     let (head, in_flight) = queue.take().ok_or(Unannounced)?;
     let common = &connection.common;
     Tally::count(&common.tally.heads_taken);
+    let (conn, client) = connection.seen(&head.read, head.received_ms);
     let raw = Raw {
         head: head.read,
+        client,
         body: Body::new(incoming, common.limits.body),
-        conn: Arc::new(Conn { received_ms: head.received_ms, ..connection.conn.clone() }),
+        conn,
         started: head.at,
         listener: Arc::clone(&common.name),
+        port: common.port,
         record: connection.abandoned.pending(),
     };
     let mut response =

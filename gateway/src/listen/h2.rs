@@ -19,7 +19,6 @@ use hyper::rt::Executor;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use signals::Conn;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -110,12 +109,16 @@ async fn answer<H: Handler>(
     let (parts, incoming) = request.into_parts();
     let line = format!("{} {} HTTP/2", parts.method, parts.uri.path());
     let head = h2::parse(parts, incoming.is_end_stream(), &common.limits.head);
+    let head = head.map_err(|why| Rejected::new(why, line.as_bytes()));
+    let (conn, client) = connection.seen(&head, now_ms());
     let raw = Raw {
-        head: head.map_err(|why| Rejected::new(why, line.as_bytes())),
+        head,
+        client,
         body: Body::of_stream(incoming, common.limits.body),
-        conn: Arc::new(Conn { received_ms: now_ms(), ..connection.conn.clone() }),
+        conn,
         started: Instant::now(),
         listener: Arc::clone(&common.name),
+        port: common.port,
         record: connection.abandoned.pending(),
     };
     let response = connection.handler.handle(raw).await;

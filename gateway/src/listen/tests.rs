@@ -1,6 +1,7 @@
 //! Connections end to end: the table of attacks on framing, then limits, TLS and draining.
 
 mod bodies;
+mod edge;
 mod framing;
 mod h2;
 mod limits;
@@ -20,6 +21,7 @@ use tokio::sync::watch;
 
 use super::connections::Connections;
 use super::door::Common;
+use super::edge::Edge;
 use super::{Handler, Stage, h1, worker};
 use crate::read::{Abandoned, Limits, Raw, Tally};
 
@@ -65,7 +67,9 @@ fn answer(status: u16) -> Response<Full<Bytes>> {
 fn common(limits: Limits) -> Arc<Common> {
     Arc::new(Common {
         name: "test".into(),
+        port: 443,
         tls: None,
+        edge: Edge::default(),
         limits,
         handshake_timeout: Duration::from_secs(10),
         connections: Arc::new(Connections::new(10, 10)),

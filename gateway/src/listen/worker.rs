@@ -6,16 +6,19 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use signals::{Conn, Scheme};
+use signals::{Conn, Request, Scheme, Unreadable};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
+use super::connections::Permit;
 use super::door::{Common, Share};
+use super::edge::{self, HeaderError};
 use super::{ConnectionSummary, Handler, Stage, h1, h2, tls};
-use crate::read::{Abandoned, Tally, now_ms};
+use crate::protocol::forwarded::Client;
+use crate::read::{Abandoned, Rejected, Tally, now_ms};
 
 /// Time until accepting is tried again after the system had no room for a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -93,16 +96,19 @@ impl<H: Handler> Worker<H> {
     fn admit(&self, open: &mut JoinSet<()>, stream: TcpStream, peer: SocketAddr) {
         let tally = &self.common.tally;
         Tally::count(&tally.connections);
-        let Some(permit) = self.common.connections.admit(peer.ip()) else {
+        let source = Some(peer.ip()).filter(|ip| !self.common.edge.speaks_for_many(*ip));
+        let Some(permit) = self.common.connections.admit(source) else {
             Tally::count(&tally.connections_refused);
             return;
         };
-        let (common, handler) = (Arc::clone(&self.common), Rc::clone(&self.handler));
-        let stage = self.stage.clone();
-        open.spawn_local(async move {
-            let _permit = permit;
-            connection(common, handler, stage, stream, peer).await;
-        });
+        let connection = Connection {
+            common: Arc::clone(&self.common),
+            handler: Rc::clone(&self.handler),
+            stage: self.stage.clone(),
+            conn: Conn { ip: peer.ip().to_canonical(), port: peer.port(), ..Conn::default() },
+            abandoned: Abandoned::default(),
+        };
+        open.spawn_local(serve(connection, stream, permit));
     }
 
     /// No descriptor or memory for a connection: others must end first.
@@ -123,13 +129,34 @@ impl<H: Handler> Worker<H> {
     }
 }
 
-/// A connection whose handshake is done.
+/// A connection, and what is known of it so far.
 pub(super) struct Connection<H> {
     pub(super) common: Arc<Common>,
     pub(super) handler: Rc<H>,
     pub(super) stage: watch::Receiver<Stage>,
     pub(super) conn: Conn,
     pub(super) abandoned: Abandoned,
+}
+
+impl<H> Connection<H> {
+    /// The connection as a request came on it, with its client at the other end; or that this is
+    /// not known.
+    pub(super) fn seen(
+        &self,
+        head: &Result<Request, Rejected>,
+        received_ms: i64,
+    ) -> (Arc<Conn>, Result<(), Unreadable>) {
+        let mut conn = Conn { received_ms, ..self.conn.clone() };
+        let told = head.as_ref().ok().map(|request| {
+            let told = self.common.edge.client(&self.conn, &request.headers)?;
+            if let Some(Client { address, proxies }) = told {
+                (conn.ip, conn.port) = (address.ip(), address.port());
+                conn.proxies.splice(..0, proxies);
+            }
+            Ok(())
+        });
+        (Arc::new(conn), told.unwrap_or(Ok(())))
+    }
 }
 
 /// Returns when nothing new is to be begun.
@@ -151,27 +178,26 @@ pub(super) async fn drained(stage: &mut watch::Receiver<Stage>) {
     }
 }
 
-/// One connection, from its handshake to its end.
-async fn connection<H: Handler>(
-    common: Arc<Common>,
-    handler: Rc<H>,
-    stage: watch::Receiver<Stage>,
-    stream: TcpStream,
-    peer: SocketAddr,
+/// What was refused before there was a request, by reason.
+type Refusals = Vec<(&'static str, u64)>;
+
+/// One connection, from its first byte to its end.
+async fn serve<H: Handler>(
+    mut connection: Connection<H>,
+    mut stream: TcpStream,
+    mut permit: Permit,
 ) {
     // Answers are written whole: waiting for more to send only delays them.
     let _ = stream.set_nodelay(true);
     let began_ms = now_ms();
-    let conn = Conn { ip: peer.ip().to_canonical(), port: peer.port(), ..Conn::default() };
-    let (source, abandoned) = (conn.ip, Abandoned::default());
-    let connection = Connection {
-        common,
-        handler: Rc::clone(&handler),
-        stage,
-        conn,
-        abandoned: abandoned.clone(),
+    let deadline = Instant::now() + connection.common.handshake_timeout;
+    let (handler, abandoned) = (Rc::clone(&connection.handler), connection.abandoned.clone());
+    let arrived = arrived(&mut connection, &mut stream, &mut permit, deadline).await;
+    let source = connection.conn.ip;
+    let refused = match arrived {
+        Ok(()) => secured(connection, stream, deadline).await,
+        Err(refused) => refused,
     };
-    let refused = secured(connection, stream).await;
     let ended_ms = now_ms();
     let abandoned = abandoned.count();
     let summary = ConnectionSummary { source, began_ms, ended_ms, refused, abandoned };
@@ -180,19 +206,58 @@ async fn connection<H: Handler>(
     }
 }
 
-/// The handshake, if there is one, and what follows. Gives what was refused before there was a
-/// request.
+/// Who may connect does, and a proxy that must say who is behind it says so.
+async fn arrived<H>(
+    connection: &mut Connection<H>,
+    stream: &mut TcpStream,
+    permit: &mut Permit,
+    deadline: Instant,
+) -> Result<(), Refusals> {
+    let Connection { common, conn, .. } = connection;
+    let peer = conn.ip;
+    if !common.edge.admits(peer) {
+        Tally::count(&common.tally.connections_refused);
+        return Err(vec![("source_not_listed", 1)]);
+    }
+    if !common.edge.proxy_protocol.contain(peer) {
+        return Ok(());
+    }
+    let source = match tokio::time::timeout_at(deadline, edge::header(stream)).await {
+        Ok(Ok(header)) => header.source,
+        failed => {
+            let reason = match failed {
+                // A look whether the port is open, as load balancers have them.
+                Ok(Err(HeaderError::Left)) => None,
+                Ok(_) => Some("proxy_protocol"),
+                Err(_) => Some("proxy_protocol_timeout"),
+            };
+            Tally::count(&common.tally.handshakes_failed);
+            return Err(reason.map(|reason| (reason, 1)).into_iter().collect());
+        }
+    };
+    let Some(source) = source else { return Ok(()) };
+    (conn.ip, conn.port) = (source.ip(), source.port());
+    conn.proxies.push(peer);
+    if !common.edge.trusts(conn.ip) && !permit.is_from(conn.ip) {
+        Tally::count(&common.tally.connections_refused);
+        return Err(Vec::new());
+    }
+    Ok(())
+}
+
+/// The TLS handshake, if there is one, and what follows.
 async fn secured<H: Handler>(
     mut connection: Connection<H>,
     stream: TcpStream,
-) -> Vec<(&'static str, u64)> {
+    deadline: Instant,
+) -> Refusals {
     let common = Arc::clone(&connection.common);
     let Some(tls) = &common.tls else {
         h1::serve(&connection, Scheme::Http, stream).await;
         return Vec::new();
     };
     let handshake = TlsAcceptor::from(tls.load_full()).accept(stream);
-    let failure = match tokio::time::timeout(common.handshake_timeout, handshake).await {
+    let failure = match tokio::time::timeout_at(deadline, handshake).await {
         Ok(Ok(stream)) => {
             tls::describe(stream.get_ref().1, &mut connection.conn);
             if connection.conn.alpn == tls::H2 {

@@ -31,7 +31,7 @@ pub struct Tally {
     pub connections: AtomicU64,
     /// Connections closed at once, for a limit.
     pub connections_refused: AtomicU64,
-    /// TLS handshakes that failed or took too long.
+    /// PROXY headers and TLS handshakes that failed or took too long.
     pub handshakes_failed: AtomicU64,
     /// Heads of which a byte was read.
     pub heads_begun: AtomicU64,

@@ -204,6 +204,7 @@ impl Completion {
         objects::Endpoint {
             ip: address.map(|address| address.ip()),
             port: address.map(|address| address.port()),
+            intermediate_ips: &[],
             svc_name: upstream,
             instance_uid: None,
         }

@@ -297,6 +297,8 @@ pub struct Connection<'a> {
     pub ip: IpAddr,
     /// Its port, 0 if unknown.
     pub port: u16,
+    /// The proxies on the way, the nearest to the client first.
+    pub proxies: &'a [IpAddr],
     /// TLS, if there was any. A call has it in its facts.
     pub tls: Option<Tls<'a>>,
 }

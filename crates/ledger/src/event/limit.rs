@@ -52,7 +52,7 @@ pub const PROBLEM_BYTES_MAX: usize = 512;
 /// Problems of a refused reload that are named; all are counted.
 pub const PROBLEMS_MAX: usize = 16;
 
-/// Groups and determining policies that are projected to OCSF fields; `unmapped` holds them all.
+/// Groups, determining policies and proxies that are projected to OCSF fields; `unmapped` holds them all.
 pub const PROJECTED_MAX: usize = 32;
 
 /// Reasons that one aggregate holds. More is refused.

@@ -202,6 +202,8 @@ pub(super) struct Endpoint<'a> {
     pub(super) ip: Option<IpAddr>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) port: Option<u16>,
+    #[serde(skip_serializing_if = "<[IpAddr]>::is_empty")]
+    pub(super) intermediate_ips: &'a [IpAddr],
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) svc_name: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -214,6 +216,7 @@ impl<'a> Endpoint<'a> {
         Self {
             ip: Some(ip.to_canonical()),
             port: (port != 0).then_some(port),
+            intermediate_ips: &[],
             svc_name: None,
             instance_uid: None,
         }
@@ -221,7 +224,19 @@ impl<'a> Endpoint<'a> {
 
     /// This instance.
     pub(super) fn instance(producer: &'a Producer) -> Self {
-        Self { ip: None, port: None, svc_name: None, instance_uid: Some(&producer.instance) }
+        Self {
+            ip: None,
+            port: None,
+            intermediate_ips: &[],
+            svc_name: None,
+            instance_uid: Some(&producer.instance),
+        }
+    }
+
+    /// The same, behind these proxies, of which the nearest to it are named.
+    pub(super) fn behind(self, proxies: &'a [IpAddr]) -> Self {
+        let intermediate_ips = proxies.get(..limit::PROJECTED_MAX).unwrap_or(proxies);
+        Self { intermediate_ips, ..self }
     }
 }
 

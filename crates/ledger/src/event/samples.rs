@@ -1,6 +1,6 @@
 //! One sample of each shape an event can have.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use serde_json::value::{RawValue, to_raw_value};
@@ -9,6 +9,9 @@ use uuid::Uuid;
 use super::*;
 
 pub(super) const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+const PROXIES: [IpAddr; 2] =
+    [IpAddr::V4(Ipv4Addr::new(198, 51, 100, 9)), IpAddr::V6(Ipv6Addr::LOCALHOST)];
 
 pub(super) fn producer() -> Producer {
     Producer {
@@ -73,6 +76,7 @@ pub(super) fn fields<'a>(subject: Subject<'a>) -> DecisionFields<'a> {
         conn: Connection {
             ip: "203.0.113.24".parse().unwrap(),
             port: 51344,
+            proxies: &[],
             tls: Some(Tls {
                 version: "TLSv1.3",
                 cipher: "TLS13_AES_128_GCM_SHA256",
@@ -121,6 +125,7 @@ fn decisions() -> Vec<Decision> {
             let mut fields = fields(Subject::Call(Box::new(call)));
             fields.http.method = Some(method);
             fields.conn.ip = "::ffff:203.0.113.24".parse().unwrap();
+            fields.conn.proxies = &PROXIES;
             all.push(fields.seal(&producer()).unwrap());
         }
     }

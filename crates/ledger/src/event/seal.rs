@@ -78,7 +78,8 @@ impl DecisionFields<'_> {
         event.activity = class.activity(self.http.method);
         event.start_time = Some(self.received_ms);
         event.http_request = Some(http_request);
-        event.src_endpoint = Some(objects::Endpoint::peer(self.conn.ip, self.conn.port));
+        let client = objects::Endpoint::peer(self.conn.ip, self.conn.port);
+        event.src_endpoint = Some(client.behind(self.conn.proxies));
         event.dst_endpoint = Some(objects::Endpoint::instance(producer));
         event.trace = self.trace.and_then(|trace| self.trace(trace));
         match &self.subject {

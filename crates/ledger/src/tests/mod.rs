@@ -132,7 +132,7 @@ fn decision_of(id: &str, bytes: usize) -> Decision {
         route: Some("orders-read"),
         durability: Durability::Gated,
         http: HttpRequest { method: Some("GET"), path: Some("/v1/orders"), ..Default::default() },
-        conn: Connection { ip: [203, 0, 113, 24].into(), port: 51344, tls: None },
+        conn: Connection { ip: [203, 0, 113, 24].into(), port: 51344, proxies: &[], tls: None },
         trace: Some(Trace {
             traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
             parent_span: None,

@@ -1,13 +1,17 @@
-//! Listeners: addresses and limits.
+//! Listeners: addresses, what stands in front of them, and limits.
 
-use std::{collections::BTreeMap, net::SocketAddr, path::Path};
+use std::{collections::BTreeMap, net::SocketAddr};
 
-use super::{Here, MINUTE, at_most, not};
-use crate::config::{
-    Limits, Listener, Tls,
-    problem::{Place, Problems},
-    raw,
-    units::{Address, Size},
+use super::{Around, Here, MINUTE, at_most, not};
+use crate::{
+    config::{
+        Limits, Listener, Tls, Transport, TrustedProxies,
+        problem::{Place, Problems, quoted},
+        raw,
+        units::{Address, Cidr, Size},
+    },
+    network::{Network, Networks, NotANetwork},
+    protocol::forwarded::Field,
 };
 
 /// The most a head may be allowed to take.
@@ -19,7 +23,7 @@ const HEAD_BYTES_MIN: u64 = 1 << 10;
 pub(super) fn listeners(
     raw: &raw::Main,
     root: Here<'_>,
-    base: &Path,
+    around: &Around<'_>,
     problems: &mut Problems,
 ) -> Vec<Listener> {
     let here = root.key("listeners");
@@ -29,7 +33,7 @@ pub(super) fn listeners(
     for (index, raw) in raw.listeners.iter().flatten().enumerate() {
         let here = here.item(index);
         once(&mut names, raw.name.0.clone(), here.key("name"), problems);
-        if let Some(listener) = listener(raw, here, base, problems) {
+        if let Some(listener) = listener(raw, here, around, problems) {
             bound_once(&mut addresses, listener.address, here.key("address"), problems);
             listeners.push(listener);
         }
@@ -45,17 +49,71 @@ pub(super) fn listeners(
 fn listener(
     raw: &raw::Listener,
     here: Here<'_>,
-    base: &Path,
+    around: &Around<'_>,
     problems: &mut Problems,
 ) -> Option<Listener> {
     let limits = limits(&raw.limits, here.key("limits"), problems);
-    let tls = Tls {
-        certificate: base.join(&raw.tls.certificate),
-        key: raw.tls.key.clone().relative_to(base),
-        min_version: raw.tls.min_version,
+    let from = |key, raw: &Option<raw::Sources>, problems: &mut Problems| {
+        let from = raw.as_ref()?;
+        Some(networks(&from.from, here.key(key).key("from"), problems))
+    };
+    let plain = from("plain", &raw.plain, problems);
+    let proxy_protocol = from("proxy_protocol", &raw.proxy_protocol, problems);
+    let trusted_proxies = raw.trusted_proxies.as_ref().map(|trusted| TrustedProxies {
+        from: networks(&trusted.from, here.key("trusted_proxies").key("from"), problems),
+        field: match trusted.field {
+            raw::ForwardedField::XForwardedFor => Field::XForwardedFor,
+            raw::ForwardedField::Forwarded => Field::Forwarded,
+        },
+    });
+    let transport = match (&raw.tls, plain) {
+        (Some(tls), None) => Some(Transport::Tls(Tls {
+            certificate: around.base.join(&tls.certificate),
+            key: tls.key.clone().relative_to(around.base),
+            min_version: tls.min_version,
+        })),
+        (None, Some(from)) => Some(Transport::Plain { from }),
+        (Some(_), Some(_)) => {
+            problems.add(here.name("plain").at, "a listener has `tls` or `plain`, not both");
+            None
+        }
+        (None, None) => {
+            if around.bare.contains(&here.at) {
+                let hint = "`plain` is for load balancers that end TLS before it".to_owned();
+                let message = "a listener has `tls` or `plain`".to_owned();
+                problems.add_hinted(here.at, message, Some(hint));
+            }
+            None
+        }
     };
     let address = address(&raw.address, here.key("address"), problems)?;
-    Some(Listener { name: raw.name.0.clone(), address, tls, limits })
+    Some(Listener {
+        name: raw.name.0.clone(),
+        address,
+        transport: transport?,
+        proxy_protocol: proxy_protocol.unwrap_or_default(),
+        trusted_proxies,
+        limits,
+    })
+}
+
+/// Ranges of addresses.
+fn networks(raw: &[Cidr], here: Here<'_>, problems: &mut Problems) -> Networks {
+    let mut networks = Vec::with_capacity(raw.len());
+    for (index, Cidr(text)) in raw.iter().enumerate() {
+        match Network::parse(text) {
+            Ok(network) => networks.push(network),
+            Err(error) => {
+                let hint = match error {
+                    NotANetwork::Meant(meant) => Some(format!("did you mean `{meant}`?")),
+                    NotANetwork::Malformed => None,
+                };
+                let message = format!("{} is not a range of addresses", quoted(text));
+                problems.add_hinted(here.item(index).at, message, hint);
+            }
+        }
+    }
+    networks.into_iter().collect()
 }
 
 /// An address to listen on.

@@ -7,9 +7,10 @@ mod api;
 mod audit;
 mod issuer;
 mod listener;
+mod origin;
 mod upstream;
 
-use std::{collections::BTreeSet, path::Path, time::Duration};
+use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
 
 use super::{
     Config, Drain, Gateway, Health, Policies, Reload,
@@ -29,6 +30,8 @@ pub(super) struct Around<'a> {
     pub(super) upstreams: BTreeSet<String>,
     /// As above.
     pub(super) issuers: BTreeSet<String>,
+    /// Listeners that say neither `tls` nor `plain`, right or wrong.
+    pub(super) bare: BTreeSet<Place>,
 }
 
 /// Resolves what is written. `None` goes with at least one problem.
@@ -39,7 +42,7 @@ pub(super) fn config(
     problems: &mut Problems,
 ) -> Option<Config> {
     let here = Here::root(root);
-    let listeners = listener::listeners(&raw, here, around.base, problems);
+    let listeners = listener::listeners(&raw, here, &around, problems);
     let health = raw.health.as_ref().and_then(|health| {
         let address =
             listener::address(&health.address, here.key("health").key("address"), problems)?;
@@ -56,6 +59,12 @@ pub(super) fn config(
         issuer_names: &around.issuers,
     };
     let (apis, routes, actions) = api::apis(raw.apis, here.key("apis"), &known, problems);
+    let origins = origin::origins(
+        &raw.origins,
+        apis.values().map(Arc::as_ref),
+        here.key("origins"),
+        problems,
+    );
     let gateway = raw.gateway?;
     let policies = raw.policies?;
     Some(Config {
@@ -77,6 +86,7 @@ pub(super) fn config(
         upstreams,
         apis,
         routes,
+        origins,
         drain,
         reload: Reload { watch: raw.reload.watch },
         digest: around.digest,

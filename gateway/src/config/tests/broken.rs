@@ -27,7 +27,7 @@ fn what_is_written_at_the_top() {
             "version: 1",
             "version: 1\ncolour: red",
             &[
-                "2:1: unknown key `colour` | the keys here are `version`, `gateway`, `include`, `listeners`, `health`, `policies`, `audit`, `issuers`, `upstreams`, `apis`, `drain`, `reload`",
+                "2:1: unknown key `colour` | the keys here are `version`, `gateway`, `include`, `listeners`, `health`, `policies`, `audit`, `issuers`, `upstreams`, `apis`, `origins`, `drain`, `reload`",
             ],
         ),
         (
@@ -182,6 +182,69 @@ fn listeners() {
             "    tls: {certificate: tls.crt, key: {file: tls.key}}",
             "    tls: {certificate: tls.crt, key: {file: tls.key}, min_version: 1.3}",
             &["6:68: expected one of `1.2`, `1.3`, found a fraction | quote it"],
+        ),
+        (
+            "    tls: {certificate: tls.crt, key: {file: tls.key}}\n",
+            "",
+            &[
+                "4:5: a listener has `tls` or `plain` | `plain` is for load balancers that end TLS before it",
+            ],
+        ),
+        (
+            "  - name: public",
+            "  - name: public\n    plain: {from: [10.0.0.0/8]}",
+            &["5:5: a listener has `tls` or `plain`, not both"],
+        ),
+        (
+            "    tls: {certificate: tls.crt, key: {file: tls.key}}",
+            "    plain: {}",
+            &["6:12: the key `from` is missing | From these addresses; no other is meant"],
+        ),
+        (
+            "    tls: {certificate: tls.crt, key: {file: tls.key}}",
+            "    plain: {from: []}",
+            &["6:19: the list is empty | an empty list never means `anything`: say what is meant"],
+        ),
+        (
+            "  - name: public",
+            "  - name: public\n    proxy_protocol: {from: [10.0.0.1, 10.0.0.1/8, \"::ffff:10.0.0.0/104\", 10.0.0/8, 10.0.0.0/33]}",
+            &[
+                "5:29: `10.0.0.1` is not a range of addresses | such as `10.0.0.0/8` or `2001:db8::/32`",
+                "5:39: `10.0.0.1/8` is not a range of addresses | did you mean `10.0.0.0/8`?",
+                "5:51: `::ffff:10.0.0.0/104` is not a range of addresses | did you mean `10.0.0.0/8`?",
+                "5:74: `10.0.0/8` is not a range of addresses",
+                "5:84: `10.0.0.0/33` is not a range of addresses",
+            ],
+        ),
+        (
+            "  - name: public",
+            "  - name: public\n    trusted_proxies: {from: [10.0.0.0/8]}",
+            &[
+                "5:22: the key `field` is missing | The field to which each of them appends who connected to it",
+            ],
+        ),
+        (
+            "  - name: public",
+            "  - name: public\n    trusted_proxies: {from: [10.0.0.0/8], field: x-real-ip}",
+            &["5:50: `x-real-ip` is not one of `x-forwarded-for`, `forwarded`"],
+        ),
+        (
+            "policies: {directory: policies}",
+            "policies: {directory: policies}\norigins: [\"https://other.test\", \"https://api.example.com:8443\", \"http://api.example.com\"]",
+            &[
+                "8:11: no API has the host of `https://other.test`",
+                "8:65: this host has two origins | first at p.yaml:8:33",
+            ],
+        ),
+        (
+            "policies: {directory: policies}",
+            "policies: {directory: policies}\norigins: [api.example.com, \"https://api.example.com/\", \"https://api.example.com:99999\", \"ws://api.example.com\"]",
+            &[
+                "8:11: `api.example.com` is not an origin | such as `https://api.example.com` or `https://*.example.com:8443`",
+                "8:28: `https://api.example.com/` is not an origin | such as `https://api.example.com` or `https://*.example.com:8443`",
+                "8:56: `https://api.example.com:99999` is not an origin",
+                "8:89: `ws://api.example.com` is not an origin | such as `https://api.example.com` or `https://*.example.com:8443`",
+            ],
         ),
         (
             "  - name: public",

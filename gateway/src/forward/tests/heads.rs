@@ -6,6 +6,7 @@ use super::*;
 
 const ADDED: &str = "x-forwarded-for: 192.0.2.7\r\n\
     x-forwarded-host: api.example.com\r\n\
+    x-forwarded-port: 443\r\n\
     x-forwarded-proto: https\r\n";
 const TRACE: &str = "traceparent: 00-07070707070707070707070707070707-0707070707070707-01\r\n";
 const DECISION: &str = "portcullis-decision-id: 01930000-0000-7000-8000-000000000001\r\n\r\n";
@@ -165,6 +166,34 @@ async fn a_tunnel_is_not_opened() {
     assert_eq!((failed.failure, failed.failure.status()), (Failure::Unsendable, 500));
     drop(failed);
     assert_eq!(rig.ending().await.detail, Some("unsendable"));
+}
+
+#[tokio::test]
+async fn the_origin_is_the_configured_one() {
+    async fn check(scheme: signals::Scheme, port: u16, want: &str) {
+        let origin = crate::route::Origin { scheme, port };
+        let mut asked = request("GET", "/", &[], Framing::None);
+        (asked.scheme, asked.port) = (signals::Scheme::Https, Some(9443));
+        let got = sent(|rig| rig.origin = origin, asked).await;
+        assert!(got.contains("\r\nhost: api.example.com:9443\r\n"), "{got}");
+        let got: Vec<_> = got
+            .lines()
+            .filter(|line| line.starts_with("x-forwarded-") && !line.contains("-for:"))
+            .collect();
+        assert_eq!(got.join("\n"), want);
+    }
+    check(
+        signals::Scheme::Https,
+        8443,
+        "x-forwarded-host: api.example.com:8443\nx-forwarded-port: 8443\nx-forwarded-proto: https",
+    )
+    .await;
+    check(
+        signals::Scheme::Http,
+        80,
+        "x-forwarded-host: api.example.com\nx-forwarded-port: 80\nx-forwarded-proto: http",
+    )
+    .await;
 }
 
 /// Every target that is canonical is one hyper writes unchanged.

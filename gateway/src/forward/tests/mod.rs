@@ -65,6 +65,7 @@ impl Entry for Remembered {
 struct Rig {
     pools: Pools,
     upstream: Upstream,
+    origin: crate::route::Origin,
     identity: Identity,
     trace: Trace,
     authorization: bool,
@@ -80,6 +81,7 @@ impl Rig {
         Self {
             pools: Pools::start(),
             upstream: Upstream::new("orders", &urls, limits).expect("good urls"),
+            origin: crate::route::Origin::default(),
             identity: Identity::anonymous(),
             trace: Trace::new(std::iter::empty(), [7; 24]),
             authorization: false,
@@ -98,6 +100,7 @@ impl Rig {
     fn forward_at_once(&self, exchange: Exchange) -> impl Future<Output = Answered> + '_ {
         let onward = Onward {
             upstream: &self.upstream,
+            origin: self.origin,
             identity: &self.identity,
             trace: &self.trace,
             authorization: self.authorization,

@@ -16,11 +16,12 @@ use super::*;
 use crate::listen::{ConnectionSummary, Door, DoorOptions, Oldest, Workers, serve, server_config};
 use crate::read::LINGER_BYTES_MAX;
 
-fn options(tls: Option<Arc<ArcSwap<ServerConfig>>>) -> DoorOptions {
+pub(super) fn options(tls: Option<Arc<ArcSwap<ServerConfig>>>) -> DoorOptions {
     DoorOptions {
         name: "front".to_owned(),
         address: SocketAddr::from(([127, 0, 0, 1], 0)),
         tls,
+        edge: Edge::default(),
         limits: Limits::default(),
         handshake_timeout: Duration::from_secs(10),
         connections: 1000,
@@ -37,7 +38,7 @@ fn start<H: Handler>(
     (door.address(), serve(vec![door], workers, make).expect("threads"))
 }
 
-fn stop(workers: Workers) {
+pub(super) fn stop(workers: Workers) {
     workers.drain(Instant::now() + Duration::from_secs(10));
     workers.join().expect("clean");
 }
@@ -61,7 +62,7 @@ fn ask(mut io: impl io::Read + io::Write) -> io::Result<String> {
     Ok(text.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default())
 }
 
-fn connect_to(address: SocketAddr) -> TcpStream {
+pub(super) fn connect_to(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).expect("accepted");
     stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a socket");
     stream
