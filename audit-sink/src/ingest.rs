@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 
 use ledger::keys::{Chain, Origin};
-use ledger::note::{VerifierKey, claimed_origin};
+use ledger::note::{Checkpoint, VerifierKey, claimed_origin};
 use ledger::verify::{
     Finding, FindingKind, LogVerifier, Message, Outcome, Standing, Summary, TrailVerifier,
 };
@@ -125,11 +125,7 @@ impl Ingest {
         let chain = self.evidence.statements(&origin).and_then(|statements| {
             Chain::open(&self.root, &statements.issuer, &statements.epoch, &origin).ok()
         });
-        let signed = chain.as_ref().and_then(|chain| {
-            let note = self.evidence.checkpoint(&origin)?;
-            ledger::note::Checkpoint::open(&note, chain.key()).ok()
-        });
-        let reached = signed.map_or(stored, |checkpoint| checkpoint.size.max(stored));
+        let reached = chain.as_ref().map_or(0, |chain| self.reached_on_disk(chain)).max(stored);
         self.evidence.tidy(&origin, [stored, reached]);
         self.logs.insert(origin.clone(), Log { stored, reached, ..Log::default() });
         match chain {
@@ -139,6 +135,13 @@ impl Ingest {
                 Ok(())
             }
         }
+    }
+
+    /// Leaves of the log's checkpoint on disk.
+    fn reached_on_disk(&self, chain: &Chain) -> u64 {
+        let note = self.evidence.checkpoint(chain.origin());
+        let signed = note.and_then(|note| Checkpoint::open(&note, chain.key()).ok());
+        signed.map_or(0, |checkpoint| checkpoint.size)
     }
 
     /// Goes on with a log. The first of the leaves that wait beyond its gap makes the gap known.

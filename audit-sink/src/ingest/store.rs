@@ -66,8 +66,11 @@ impl Ingest {
         origin: Origin,
         leaves: &mut BTreeMap<u64, Ahead>,
     ) -> Result<Grown, IngestError> {
-        let log = self.logs.get(&origin);
-        let (before, reached) = log.map_or((0, 0), |log| (log.stored, log.reached));
+        let (before, reached) = match self.logs.get(&origin) {
+            Some(log) if log.stored > 0 => (log.stored, log.reached),
+            // Of a log that does not count yet, a crash may have left files, and a lost manifest.
+            _ => (0, self.trail.log(&origin).map_or(0, |log| self.reached_on_disk(log.chain()))),
+        };
         let size = self.size(&origin);
         let newest = self.newest_checkpoint(&origin, before, size, leaves)?;
         let Some((stored, checkpoint)) = newest.filter(|(stored, _)| *stored >= reached) else {
