@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
+use ledger::event::{is_printable, printable_json};
 use ledger::keys::Origin;
 
 use super::OK;
@@ -69,7 +70,7 @@ impl Search {
         manifest.search(&self.search(), order, |row| {
             let line = match self.format {
                 Format::Text => text(&row).into_bytes(),
-                Format::Jsonl => serde_json::to_vec(&row)?,
+                Format::Jsonl => printable_json(serde_json::to_string(&row)?).into_bytes(),
                 Format::Events => {
                     let leaf = leaves.read(&Origin::parse(&row.origin)?, row.index)?;
                     let place = || format!("`{}#{}` is not in the evidence", row.origin, row.index);
@@ -113,14 +114,15 @@ pub(super) fn text(row: &Row) -> String {
     columns.map(|column| plain(column)).join("\t")
 }
 
-/// A column that is empty is `-`; what a client chose must not move anyone's cursor.
+/// A column that is empty is `-`; what a client chose must not move anyone's cursor, nor
+/// look like something else.
 fn plain(column: &str) -> String {
     if column.is_empty() {
         return "-".to_owned();
     }
-    let escape = |char: char| match char.is_control() {
-        true => char.escape_default().to_string(),
-        false => char.to_string(),
+    let escape = |char: char| match is_printable(char) && char != '\\' {
+        true => char.to_string(),
+        false => char.escape_default().to_string(),
     };
     column.chars().map(escape).collect()
 }

@@ -318,10 +318,9 @@ fn columns_cannot_move_the_cursor() {
         action: "Denied".into(),
         user: "a\u{1b}[2Jb\tc\n\u{9b}d".into(),
         operation: "é".into(),
-        resource: String::new(),
+        resource: "o\u{202e}1\\n".into(),
         status: 0,
     };
-    let want =
-        "1970-01-01T00:00:00.000Z\tdecision\tDenied\t-\ta\\u{1b}[2Jb\\tc\\n\\u{9b}d\té\t-\t-\to#1";
+    let want = "1970-01-01T00:00:00.000Z\tdecision\tDenied\t-\ta\\u{1b}[2Jb\\tc\\n\\u{9b}d\té\to\\u{202e}1\\\\n\t-\to#1";
     assert_eq!(super::search::text(&row), want);
 }

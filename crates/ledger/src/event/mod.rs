@@ -21,6 +21,7 @@ pub mod dictionary;
 mod lifecycle;
 pub mod limit;
 mod objects;
+mod printable;
 mod read;
 mod record;
 mod seal;
@@ -35,6 +36,7 @@ pub use decision::{
 pub use lifecycle::{
     Counters, Digests, Heartbeat, LogClose, LogOpen, Loss, Previous, Reload, Reloaded, Watermark,
 };
+pub use printable::{is_printable, printable_json};
 pub use read::{DecisionRef, Glance, ReadError};
 pub use record::{Durability, EventError, Kind, Producer, Record};
 

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::printable::{json_bytes, printable_json};
 use super::{limit, wire};
 
 /// One event, ready for the log.
@@ -160,12 +161,10 @@ pub(super) fn seal<U: Serialize>(
     for (field, text) in [("version", version), ("log", log), ("instance", instance)] {
         name(field, text)?;
     }
-    let mut value = Vec::with_capacity(VALUE_BYTES);
-    serde_json::to_writer(&mut value, &event)?;
+    let mut value = json(&event)?;
     if cut > 0 {
         event.metadata.untruncated_kib = Some((value.len() + cut).div_ceil(1024));
-        value.clear();
-        serde_json::to_writer(&mut value, &event)?;
+        value = json(&event)?;
     }
     if value.len() > max {
         return Err(EventError::TooLarge { bytes: value.len(), max });
@@ -176,8 +175,15 @@ pub(super) fn seal<U: Serialize>(
         time_ms: event.time,
         class_uid: event.class.uid(),
         traceparent: event.trace.as_ref().map(|trace| trace.traceparent.to_owned()),
-        value,
+        value: value.into_bytes(),
     })
+}
+
+fn json<U: Serialize>(event: &wire::Event<'_, U>) -> Result<String, serde_json::Error> {
+    let mut value = Vec::with_capacity(VALUE_BYTES);
+    serde_json::to_writer(&mut value, event)?;
+    let value = String::from_utf8(value).map_err(serde::ser::Error::custom)?;
+    Ok(printable_json(value))
 }
 
 /// Checks a text that is never cut.
@@ -186,21 +192,11 @@ pub(super) fn whole<'a>(
     text: &'a str,
     max: usize,
 ) -> Result<&'a str, EventError> {
-    let size = json_bytes(text);
+    let size = text.chars().map(json_bytes).sum();
     if size > max {
         return Err(EventError::FieldTooLarge { field, size, max });
     }
     Ok(text)
-}
-
-/// The length of `text` as JSON without its quotes.
-fn json_bytes(text: &str) -> usize {
-    let escaped = |byte: u8| match byte {
-        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 2,
-        0..0x20 => 6,
-        _ => 1,
-    };
-    text.bytes().map(escaped).sum()
 }
 
 /// Checks a name of the configuration.

@@ -158,6 +158,23 @@ fn what_a_client_controls_is_cut_at_its_limit() {
     }
 }
 
+#[test]
+fn what_a_client_says_acts_on_nobodys_terminal() {
+    let said = "a\u{9b}2J\u{1b}[0m\u{202e}b";
+    let decision = decide(|fields| {
+        fields.http.user_agent = Some(said.as_bytes());
+        let Subject::Call(call) = &mut fields.subject else { panic!() };
+        call.resource.id = said;
+        call.question = serde_json::value::to_raw_value(said).unwrap();
+    });
+    let (record, _) = decision.unwrap().into_parts();
+    let line = std::str::from_utf8(&record.value).unwrap();
+    assert!(line.chars().all(is_printable), "{line}");
+    for field in ["/http_request/user_agent", "/resources/0/uid", "/unmapped/question"] {
+        assert_eq!(json(&record).pointer(field).and_then(Value::as_str), Some(said), "{field}");
+    }
+}
+
 /// An event whose question is so long that the whole has `bytes`.
 fn sized(bytes: usize) -> Result<Decision, EventError> {
     let with = |len: usize| {

@@ -1,0 +1,79 @@
+//! JSON that can be looked at: what a terminal or a page would act on, or not show, is escaped.
+//!
+//! JSON's own escapes cover U+0000 to U+001F. A client can also send a control sequence
+//! introducer (U+009B), directions (U+202E) and marks without a width, and whoever reads an event
+//! would see another one. The value stays the same: only its spelling is another.
+
+/// A character that shows as itself: no control, no direction, no line separator, and not
+/// without a width.
+pub fn is_printable(char: char) -> bool {
+    !char.is_control()
+        && !matches!(
+            char,
+            '\u{ad}'
+                | '\u{61c}'
+                | '\u{180e}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e0fff}'
+        )
+}
+
+/// `json`, which is JSON without line feeds between its tokens, with every character that is not
+/// [printable](is_printable) as `\u` and four digits (RFC 8259 §7).
+pub fn printable_json(json: String) -> String {
+    if json.is_ascii() && !json.as_bytes().contains(&0x7f) || json.chars().all(is_printable) {
+        return json;
+    }
+    let mut out = String::with_capacity(json.len() + 64);
+    for char in json.chars() {
+        if is_printable(char) {
+            out.push(char);
+            continue;
+        }
+        for unit in char.encode_utf16(&mut [0; 2]) {
+            out.push_str(&format!("\\u{unit:04x}"));
+        }
+    }
+    out
+}
+
+/// Bytes of a character in JSON, its escape included.
+pub(super) fn json_bytes(char: char) -> usize {
+    match char {
+        '"' | '\\' | '\n' | '\r' | '\t' | '\u{8}' | '\u{c}' => 2,
+        char if is_printable(char) => char.len_utf8(),
+        char => 6 * char.len_utf16(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A text, and its JSON.
+    fn check(text: &str, want: &str) {
+        let json = printable_json(serde_json::to_string(text).unwrap());
+        assert_eq!(json, format!("\"{want}\""));
+        assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
+        assert_eq!(text.chars().map(json_bytes).sum::<usize>(), want.len(), "{want}");
+    }
+
+    #[test]
+    fn what_would_act_or_not_be_seen_is_escaped_and_means_the_same() {
+        check("", "");
+        check("a \"b\" \\ /", r#"a \"b\" \\ /"#);
+        check("\t\r\n\u{8}\u{c}", r"\t\r\n\b\f");
+        check("\u{0}\u{1b}[2J", r"\u0000\u001b[2J");
+        check("\u{7f}", r"\u007f");
+        check("\u{9b}2J\u{85}", r"\u009b2J\u0085");
+        check("\u{202e}nimda\u{2066}\u{2069}\u{61c}", r"\u202enimda\u2066\u2069\u061c");
+        check("a\u{2028}b\u{2029}c", r"a\u2028b\u2029c");
+        check("ali\u{200b}ce\u{ad}\u{feff}", r"ali\u200bce\u00ad\ufeff");
+        check("\u{e0041}", r"\udb40\udc41");
+        check("Zoë Ñandú 東京 हिन्दी 🦀", "Zoë Ñandú 東京 हिन्दी 🦀");
+    }
+}
