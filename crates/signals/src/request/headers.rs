@@ -67,13 +67,14 @@ impl Headers {
         self.0.iter().filter(move |field| field.name.as_str() == name).map(|field| &field.value)
     }
 
-    /// The names that `Connection` lists (RFC 9110 §7.6.1), lower case.
+    /// The names that `Connection` lists (RFC 9110 §7.6.1), lower case. What describes the body is
+    /// for all its recipients and must not be among them: it was inspected as what goes upstream.
     pub(super) fn connection_listed(&self) -> Vec<String> {
         self.get_all("connection")
             .filter_map(|value| value.to_str().ok())
             .flat_map(|value| value.split(','))
             .map(|name| name.trim().to_ascii_lowercase())
-            .filter(|name| !name.is_empty())
+            .filter(|name| !name.is_empty() && !name.starts_with("content-"))
             .collect()
     }
 }
@@ -115,27 +116,48 @@ pub(super) fn is_of_the_hop(name: &str) -> bool {
     )
 }
 
-/// A field that says who asks, or where from, or which decision it was: the gateway's to set.
+/// A field that says who asks, or where from, or what for instead of what was decided, or which
+/// decision it was: the gateway's to set, also under the names that other gateways use.
 pub(super) fn is_ours(name: &str) -> bool {
-    const PREFIXES: [&str; 7] = [
+    const PREFIXES: [&str; 16] = [
         "cf-access-",
+        "client-cert",
         "portcullis-",
         "x-amzn-",
         "x-auth-request-",
+        "x-authentik-",
+        "x-envoy-",
         "x-forwarded-",
+        "x-goog-authenticated-user-",
+        "x-goog-iap-",
+        "x-ms-client-principal",
         "x-original-",
         "x-pomerium-",
+        "x-remote-",
+        "x-ssl-client-",
+        "x-webauth-",
     ];
     matches!(
         name,
         "authorization"
+            | "cf-connecting-ip"
+            | "client-ip"
+            | "fastly-client-ip"
             | "forwarded"
+            | "remote-email"
+            | "remote-groups"
+            | "remote-name"
+            | "remote-user"
             | "traceparent"
             | "tracestate"
             | "true-client-ip"
             | "x-access-token"
             | "x-client-ip"
+            | "x-cluster-client-ip"
+            | "x-http-method"
+            | "x-http-method-override"
             | "x-id-token"
+            | "x-method-override"
             | "x-real-ip"
             | "x-rewrite-url"
             | "x-userinfo"
