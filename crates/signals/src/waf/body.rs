@@ -54,7 +54,7 @@ fn kind(request: &Request) -> Kind {
     let field = String::from_utf8_lossy(field).to_ascii_lowercase();
     let mut parts = field.split(';').map(str::trim);
     let essence = parts.next().unwrap_or_default();
-    if !parts.all(is_readable) || has_wide_mark(&request.inspected.bytes) {
+    if !parts.all(is_readable) || is_wide(&request.inspected.bytes) {
         return Kind::Opaque;
     }
     match essence {
@@ -66,7 +66,8 @@ fn kind(request: &Request) -> Kind {
     }
 }
 
-/// A parameter of the type that does not name a charset, or one that holds ASCII as it is.
+/// A parameter of the type that does not name a charset, or one that holds ASCII as it is. A
+/// charset in an extended parameter (`charset*=`, RFC 8187), which some decode, names none.
 fn is_readable(parameter: &str) -> bool {
     const CHARSETS: [&str; 6] =
         ["utf-8", "utf8", "us-ascii", "iso-8859-1", "iso-8859-15", "windows-1252"];
@@ -74,13 +75,15 @@ fn is_readable(parameter: &str) -> bool {
         Some((name, charset)) if name.trim() == "charset" => {
             CHARSETS.contains(&charset.trim().trim_matches(['"', '\'']))
         }
-        _ => true,
+        Some((name, _)) => !name.trim().starts_with("charset"),
+        None => true,
     }
 }
 
-/// The text says itself that it is UTF-16 or UTF-32.
-fn has_wide_mark(body: &[u8]) -> bool {
-    body.starts_with(b"\xff\xfe") || body.starts_with(b"\xfe\xff") || body.starts_with(b"\0\0")
+/// The text is UTF-16 or UTF-32, by its mark or because no other text has a zero byte: parsers of
+/// JSON know it by these (RFC 4627 §3).
+fn is_wide(body: &[u8]) -> bool {
+    body.starts_with(b"\xff\xfe") || body.starts_with(b"\xfe\xff") || body.contains(&0)
 }
 
 /// A body without a type is looked at as text, too.

@@ -22,14 +22,67 @@ pub(super) fn values(body: &[u8], input: &mut Input) -> Result<(), serde_json::E
 }
 
 /// Adds the values of the documents a text begins with, if it does: some applications read JSON
-/// whatever the type says, and lines of it.
+/// whatever the type says, and lines of it. Where that is malformed, and another parser may go on
+/// (a key twice, half a surrogate pair), whatever stands between quotes is a value.
 pub(super) fn documents(body: &[u8], input: &mut Input) {
-    if !matches!(body.trim_ascii_start().first(), Some(b'{' | b'[')) {
+    let text = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    if !matches!(text.trim_ascii_start().first(), Some(b'{' | b'[')) {
         return;
     }
-    let mut parser = serde_json::Deserializer::from_slice(body);
+    let mut parser = serde_json::Deserializer::from_slice(text);
     let names = &mut HashSet::new();
-    while Node::root(input, names).deserialize(&mut parser).is_ok() && parser.end().is_err() {}
+    while Node::root(input, names).deserialize(&mut parser).is_ok() {
+        if parser.end().is_ok() {
+            return;
+        }
+    }
+    let mut rest = text;
+    while let Some(quote) = rest.iter().position(|byte| *byte == b'"') {
+        let (string, after) = string(rest.get(quote + 1..).unwrap_or_default());
+        input.push(Collection::ArgsPost, "json", string);
+        rest = after;
+    }
+}
+
+/// A string without its escapes, up to its closing quote, and what follows it.
+fn string(text: &[u8]) -> (Vec<u8>, &[u8]) {
+    let mut string = Vec::new();
+    let mut rest = text;
+    loop {
+        rest = match rest {
+            [] => return (string, rest),
+            [b'"', after @ ..] => return (string, after),
+            [b'\\', b'u', after @ ..] => match after.split_first_chunk().and_then(escaped) {
+                Some(char) => {
+                    string.extend(char.encode_utf8(&mut [0; 4]).bytes());
+                    after.get(4..).unwrap_or_default()
+                }
+                None => after,
+            },
+            [b'\\', escaped, after @ ..] => {
+                string.push(match escaped {
+                    b'b' => 0x08,
+                    b'f' => 0x0c,
+                    b'n' => b'\n',
+                    b'r' => b'\r',
+                    b't' => b'\t',
+                    other => *other,
+                });
+                after
+            }
+            [byte, after @ ..] => {
+                string.push(*byte);
+                after
+            }
+        };
+    }
+}
+
+/// The character that four hex digits name; U+FFFD for half of a surrogate pair.
+fn escaped((digits, _): (&[u8; 4], &[u8])) -> Option<char> {
+    let digits = digits.iter().map(|digit| char::from(*digit).to_digit(16));
+    let code = digits.reduce(|code, digit| Some(code? << 4 | digit?))??;
+    Some(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER))
 }
 
 /// One value of the document, and where it stands.

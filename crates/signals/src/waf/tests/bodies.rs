@@ -157,6 +157,9 @@ fn text_is_looked_at_as_it_is_and_as_json_if_it_is_that() {
             (ArgsPost, "json.0", b"x"),
             (ArgsNames, "", b"a"),
             (ArgsPost, "json.a", b"y"),
+            (ArgsPost, "json", b"x"),
+            (ArgsPost, "json", b"a"),
+            (ArgsPost, "json", b"y"),
         ],
     );
     check(
@@ -167,6 +170,38 @@ fn text_is_looked_at_as_it_is_and_as_json_if_it_is_that() {
             (ArgsNames, "", br#"{"a":"x"}"#),
             (ArgsNames, "", b"a"),
             (ArgsPost, "json.a", b"x"),
+        ],
+    );
+}
+
+#[test]
+fn text_that_is_nearly_json_hides_nothing_behind_escapes() {
+    let attack = r#""1\u0027 \u006fr 1=1-- -"}"#;
+    for before in [
+        r#"{"q":"#,
+        "\u{feff}{\"q\":",
+        r#"{"a":1,"a":2,"q":"#,
+        r#"{"a":"\ud800","q":"#,
+        r#"{"a":1e999,"q":"#,
+        r#"{"a":NaN,"q":"#,
+        r#"{"a":1,,"q":"#,
+        r#"{"a":"\"","a":"\\","q":"#,
+        "{}\n{\"a\":[}\n{\"q\":",
+    ] {
+        for kind in ["text/plain", "", FORM] {
+            let waf = Asked::post(kind, format!("{before}{attack}")).observe();
+            assert_eq!(waf.classes, ["attack-sqli"], "{kind} {before}");
+        }
+    }
+    let strings = r#"["\u0061\n\/\"\\\x\ud800\u00","b",'c',"\"#;
+    check(
+        Asked::post("text/plain", strings),
+        Read::All,
+        &[
+            (RequestBody, "", strings.as_bytes()),
+            (ArgsPost, "json", "a\n/\"\\x\u{fffd}00".as_bytes()),
+            (ArgsPost, "json", b"b"),
+            (ArgsPost, "json", b"\\"),
         ],
     );
 }
@@ -199,11 +234,15 @@ fn what_cannot_be_taken_apart_was_not_looked_at() {
         "text/plain; charset=utf-8; charset=utf-7",
         "text/plain; x=y ;charset = utf-7",
         "text/plain; charset='cp037'",
+        "application/x-www-form-urlencoded; charset*=utf-8''utf-7",
+        "text/plain; charset*0=utf; charset*1=-7",
     ] {
         check(Asked::post(kind, "<script>"), Read::Unavailable, &[]);
     }
-    for body in [&b"\xff\xfe<\0"[..], b"\xfe\xff\0<", b"\0\0\xfe\xff"] {
-        check(Asked::post("text/xml", body), Read::Unavailable, &[]);
+    for body in [&b"\xff\xfe<\0"[..], b"\xfe\xff\0<", b"\0\0\xfe\xff", b"<\0a\0", b"\0<\0a"] {
+        for kind in ["text/xml", "", FORM, JSON] {
+            check(Asked::post(kind, body), Read::Unavailable, &[]);
+        }
     }
     let waf = Asked::post("image/png", "<script>").observe();
     assert_eq!((waf.health, waf.score, waf.inspected_bytes), (Health::Unavailable, 0, 0));
