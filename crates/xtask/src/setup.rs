@@ -31,6 +31,9 @@ pub(crate) const C_COMPILER: Need = Need {
     package: "build-essential",
     probe: &["cc", "-include", "pthread.h", "-fsyntax-only", "-x", "c", "/dev/null"],
 };
+/// librdkafka is C, but its `configure` goes on only where there is one.
+pub(crate) const CXX_COMPILER: Need =
+    Need { name: "a C++ compiler", package: "g++", probe: &["c++", "--version"] };
 pub(crate) const MAKE: Need = Need { name: "make", package: "make", probe: &["make", "--version"] };
 pub(crate) const BASH: Need = Need { name: "bash", package: "bash", probe: &["bash", "--version"] };
 pub(crate) const JAVA: Need =
@@ -47,7 +50,7 @@ pub(crate) const TASKSET: Need =
     Need { name: "taskset", package: "util-linux", probe: &["taskset", "--version"] };
 
 /// What the build needs.
-pub(crate) const BUILD: [Need; 3] = [C_COMPILER, MAKE, BASH];
+pub(crate) const BUILD: [Need; 4] = [C_COMPILER, CXX_COMPILER, MAKE, BASH];
 /// What the suites with real components need beside it.
 const COMPONENTS: [Need; 3] = [JAVA, MAVEN, PYTHON];
 
