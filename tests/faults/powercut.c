@@ -6,6 +6,8 @@
  * The write-ahead log is all that the gateway writes by position. Deliberately without an overlay
  * for reads: who reads what was not synced finds what the disk has.
  *
+ *   POWERCUT_EARLY=N      every Nth write is on the disk at once, and the last half of the one after
+ *                         it, as pages are that the kernel wrote back before it was asked to
  *   POWERCUT_SYNC_MS=N    a sync takes so long before anything is durable
  *   POWERCUT_SKIP=SUFFIX  a sync of a file so named says that it is done, and does nothing
  */
@@ -34,6 +36,37 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct held *first;
 static struct held **last = &first;
 
+static int write_all(int fd, const unsigned char *bytes, size_t length, off_t offset)
+{
+    while (length > 0) {
+        ssize_t written = syscall(SYS_pwrite64, fd, bytes, length, offset);
+        if (written < 0 && errno != EINTR)
+            return -1;
+        if (written > 0) {
+            bytes += written;
+            length -= (size_t)written;
+            offset += written;
+        }
+    }
+    return 0;
+}
+
+static void write_early(int fd, const struct held *held)
+{
+    static unsigned long count;
+    const char *every = getenv("POWERCUT_EARLY");
+    unsigned long step = every ? strtoul(every, NULL, 10) : 0;
+    unsigned long at = __atomic_add_fetch(&count, 1, __ATOMIC_RELAXED);
+    size_t half = held->length / 2;
+
+    if (step == 0)
+        return;
+    if (at % step == 0)
+        write_all(fd, held->bytes, held->length, held->offset);
+    else if (at % step == 1)
+        write_all(fd, held->bytes + half, held->length - half, held->offset + (off_t)half);
+}
+
 static ssize_t hold(int fd, const void *bytes, size_t length, off_t offset)
 {
     struct stat file;
@@ -52,6 +85,7 @@ static ssize_t hold(int fd, const void *bytes, size_t length, off_t offset)
     held->offset = offset;
     held->length = length;
     memcpy(held->bytes, bytes, length);
+    write_early(fd, held);
     pthread_mutex_lock(&lock);
     *last = held;
     last = &held->next;
@@ -69,21 +103,6 @@ ssize_t pwrite64(int fd, const void *bytes, size_t length, off64_t offset)
     return hold(fd, bytes, length, offset);
 }
 
-static int write_all(int fd, const struct held *held)
-{
-    size_t done = 0;
-
-    while (done < held->length) {
-        ssize_t written = syscall(SYS_pwrite64, fd, held->bytes + done, held->length - done,
-                                  held->offset + (off_t)done);
-        if (written < 0 && errno != EINTR)
-            return -1;
-        if (written > 0)
-            done += (size_t)written;
-    }
-    return 0;
-}
-
 /* Writes what is held of this file, in order, and forgets it. */
 static int apply(int fd)
 {
@@ -98,7 +117,7 @@ static int apply(int fd)
             at = &held->next;
             continue;
         }
-        result = write_all(fd, held);
+        result = write_all(fd, held->bytes, held->length, held->offset);
         *at = held->next;
         free(held);
     }

@@ -6,11 +6,11 @@ use std::{
 };
 
 use fixtures::{
-    harness::Setup,
+    harness::{Setup, wait_for},
     record::{number, text},
 };
 
-use super::Bench;
+use super::{Bench, LIMIT};
 use crate::load::Load;
 
 /// Clients that ask at once, and how many must wait for their answer when something is killed.
@@ -19,6 +19,9 @@ const IN_FLIGHT: u64 = 200;
 const KILLS: usize = 20;
 /// Answers between two kills, at least.
 const BETWEEN: u64 = 300;
+/// Asked while the sink is killed and Kafka is away: so slow upstream that the load stays bounded.
+const STEADY: &str = "/slow?ms=200";
+const HOST: &str = "api.example.test";
 const OUTAGE: Duration = Duration::from_secs(20);
 
 /// What was true when the gateway was killed.
@@ -29,7 +32,8 @@ struct Fell {
 
 /// Kills the gateway and starts it again.
 fn kill_gateway(bench: &mut Bench, load: &Load, kill: usize) -> Fell {
-    let in_flight = load.go_on(BETWEEN, IN_FLIGHT);
+    // Logs of several lengths.
+    let in_flight = load.go_on(BETWEEN * (1 + kill as u64 % 4), IN_FLIGHT);
     bench.setting.gateway.process().kill().expect("kill");
     let fell = Fell { answered: load.answered(), in_flight };
     println!("gateway kill {kill}: {} answered, {in_flight} in flight", fell.answered);
@@ -37,12 +41,18 @@ fn kill_gateway(bench: &mut Bench, load: &Load, kill: usize) -> Fell {
     fell
 }
 
-fn kill_sink(bench: &mut Bench, load: &Load, kill: usize) {
+/// Kills the sink in its work: once it keeps more than when it was killed last, which was `kept`.
+fn kill_sink(bench: &mut Bench, load: &Load, kill: usize, kept: u64) -> u64 {
     let in_flight = load.go_on(BETWEEN, IN_FLIGHT);
-    let before: u64 = bench.sink.logs().expect("its logs").values().sum();
+    let before = wait_for("the sink's work", LIMIT, || {
+        let now: u64 = bench.sink.logs()?.values().sum();
+        Ok((now > kept).then_some(now))
+    });
+    let before = before.expect("it goes on");
     bench.sink.kill_and_restart().expect("kill the sink");
     let answered = load.answered();
     println!("sink kill {kill}: {before} events kept, {answered} answered, {in_flight} in flight");
+    before
 }
 
 /// Stops Kafka for a while; answers go on.
@@ -59,17 +69,21 @@ fn outage(bench: &mut Bench, load: &Load) {
 
 #[test]
 fn no_answer_is_without_its_event_whatever_is_killed() {
-    let setup = Setup::default()
+    let setup = Setup::open(HOST, false)
         .change("    limits:\n", "    limits:\n      connections_per_source: 1000\n")
         .change("bytes_max: 256MiB", "bytes_max: 4GiB")
         .change("deadline: 5s", "deadline: 5m");
     let mut bench = Bench::start("kill", setup);
-    let load = Load::start(&bench.setting.client().expect("a client"), CLIENTS, &["/public"]);
+    let client = bench.setting.client_of(HOST).expect("a client");
+    let load = Load::start(&client, CLIENTS, &["/public"]);
     let fell: Vec<Fell> = (1..=KILLS).map(|kill| kill_gateway(&mut bench, &load, kill)).collect();
-    (1..=KILLS).for_each(|kill| kill_sink(&mut bench, &load, kill));
+    let mut answered = load.end();
+
+    let load = Load::start(&client, CLIENTS, &[STEADY]);
+    (1..=KILLS).fold(0, |kept, kill| kill_sink(&mut bench, &load, kill, kept));
     outage(&mut bench, &load);
     load.go_on(BETWEEN, 0);
-    let answered = load.end();
+    answered.extend(load.end());
     bench.stop_gateway();
     let examined = bench.examine(&answered);
 

@@ -1,5 +1,7 @@
 //! What a gateway could not ship is named at its end, and shipped by the next start.
 
+use std::fs;
+
 use fixtures::{
     harness::Setup,
     record::{number, text},
@@ -31,6 +33,9 @@ fn a_log_that_was_left_is_shipped_by_the_next_start() {
     assert_eq!(logs_in_spool(&bench.setting).len(), 2);
 
     bench.kafka.restart(1).expect("restart kafka");
+    let config = fs::read_to_string(bench.setting.config()).expect("the configuration");
+    let patient = config.replace("deadline: 1s", "deadline: 2m");
+    fs::write(bench.setting.config(), patient).expect("write");
     bench.setting.start_again().expect("start again");
     ids.push(bench.ask("/public"));
     bench.stop_gateway();
