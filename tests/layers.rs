@@ -45,6 +45,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("hyper", &["gateway", "idp"]),
     ("hyper-util", &["gateway", "idp"]),
     ("miette", &["verdict"]),
+    ("mimalloc", &["gateway"]),
     ("rcgen", &["fixtures"]),
     ("rustix", &["gateway", "ledger", "fixtures"]),
     ("rustls", &["gateway", "idp", "fixtures"]),
