@@ -21,11 +21,12 @@ const METADATA_TIMEOUT: Duration = Duration::from_secs(2);
 /// What may be set otherwise, as it is about speed. An idempotent producer sends nothing to a
 /// partition while much of it is in flight, and librdkafka spins on messages that have waited for
 /// longer than `linger.ms` meanwhile: that must be longer than a broker takes to confirm.
-const USUAL: [(&str, &str); 7] = [
+const USUAL: [(&str, &str); 8] = [
     ("queue.buffering.max.messages", IN_FLIGHT_MAX),
     ("queue.buffering.max.kbytes", "131072"),
     ("linger.ms", "50"),
     ("compression.type", "zstd"),
+    ("compression.level", "1"),
     ("batch.size", "900000"),
     ("socket.keepalive.enable", "true"),
     ("reconnect.backoff.max.ms", "2000"),
