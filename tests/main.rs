@@ -11,6 +11,7 @@
 mod attacks;
 #[cfg(feature = "components")]
 mod components;
+mod docs;
 mod e2e;
 mod faults;
 mod flood;

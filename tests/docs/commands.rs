@@ -69,9 +69,10 @@ fn usage_of_xtask(words: &[String]) -> Option<String> {
 /// Whether the words are those of a usage, `a b|c [d…]`, whose explanation stands behind spaces.
 fn is_instance(words: &[String], usage: &str) -> bool {
     let usage = usage.split("  ").next().unwrap_or_default();
-    let mut pattern = usage.split(' ');
+    let (mut pattern, mut repeated) = (usage.split(' '), None);
     words.iter().all(|word| {
-        let place = pattern.next().unwrap_or_default();
+        let place = repeated.or_else(|| pattern.next()).unwrap_or_default();
+        repeated = place.ends_with("…]").then_some(place);
         place.starts_with('[') || place.split('|').any(|one| one == word)
     })
 }

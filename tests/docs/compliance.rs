@@ -36,10 +36,11 @@ fn problem(name: &str, value: &str) -> Option<String> {
 }
 
 /// Whether the function is there and is a test: an attribute that says so stands before it.
-fn is_test(source: &str, function: &str) -> bool {
+pub(super) fn is_test(source: &str, function: &str) -> bool {
     let Some((before, _)) = source.split_once(&format!("fn {function}(")) else { return false };
-    let attributes = before.lines().rev().skip(1).take_while(|line| line.trim().starts_with("#["));
-    attributes.into_iter().any(|line| line.contains("test"))
+    let Some((before, _)) = before.rsplit_once('\n') else { return false };
+    let mut attributes = before.lines().rev().take_while(|line| line.trim().starts_with("#["));
+    attributes.any(|line| line.contains("test"))
 }
 
 #[test]
@@ -65,13 +66,75 @@ fn every_control_names_what_exists() {
     assert!(shown.values().all(|tests| *tests > 0), "a control without a test: {shown:?}");
 }
 
+/// What OSCAL 1.2 requires of each object, by the list that it is in.
+const REQUIRED: &[(&str, &[&str])] = &[
+    ("component-definition", &["uuid", "metadata"]),
+    ("metadata", &["title", "last-modified", "version", "oscal-version"]),
+    ("components", &["uuid", "type", "title", "description"]),
+    ("control-implementations", &["uuid", "source", "description", "implemented-requirements"]),
+    ("implemented-requirements", &["uuid", "control-id", "description"]),
+    ("props", &["name", "value"]),
+];
+
+/// Where the document lacks what OSCAL requires: fields, and ids that are random and given once.
+fn shortcomings(document: &Value) -> Vec<String> {
+    let (mut problems, mut ids) = (Vec::new(), BTreeSet::new());
+    look("", document, &mut problems, &mut ids);
+    problems
+}
+
+fn look(list: &str, value: &Value, problems: &mut Vec<String>, ids: &mut BTreeSet<String>) {
+    match value {
+        Value::Array(items) => items.iter().for_each(|item| look(list, item, problems, ids)),
+        Value::Object(fields) => {
+            let required = REQUIRED.iter().find(|(name, _)| *name == list);
+            for field in required.map_or(&[][..], |(_, fields)| *fields) {
+                if fields.get(*field).is_none_or(|value| *value == "") {
+                    problems.push(format!("{list} without `{field}`"));
+                }
+            }
+            if let Some(id) = fields.get("uuid").and_then(Value::as_str) {
+                let parts: Vec<&str> = id.split('-').collect();
+                let sizes: Vec<usize> = parts.iter().map(|part| part.len()).collect();
+                let hex = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
+                let random = sizes == [8, 4, 4, 4, 12]
+                    && parts.iter().all(|part| part.chars().all(hex))
+                    && parts[2].starts_with('4')
+                    && parts[3].starts_with(['8', '9', 'a', 'b']);
+                if !random || !ids.insert(id.to_owned()) {
+                    problems.push(format!("the id `{id}`"));
+                }
+            }
+            fields.iter().for_each(|(name, value)| look(name, value, problems, ids));
+        }
+        _ => {}
+    }
+}
+
 #[test]
-fn ids_are_given_once() {
+fn the_definition_has_what_oscal_requires() {
     let file = repository().expect("the repository").join("compliance/component-definition.json");
-    let text = fs::read_to_string(file).expect("a file");
-    let ids: Vec<&str> = text.split("\"uuid\": \"").skip(1).filter_map(|it| it.get(..36)).collect();
-    assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len());
-    assert!(ids.len() > CONTROLS.len());
+    let mut document: Value =
+        serde_json::from_slice(&fs::read(file).expect("a file")).expect("JSON");
+    assert_eq!(shortcomings(&document), Vec::<String>::new());
+    let definition = &mut document["component-definition"];
+    assert_eq!(definition["metadata"]["oscal-version"], "1.2.1");
+    definition["components"][0]["title"] = "".into();
+    definition["components"][1]["uuid"] = "0c119952-342d-145a-b033-05111349bf2d".into();
+    definition["components"][2]["uuid"] = definition["uuid"].clone();
+    definition["metadata"].as_object_mut().expect("an object").shift_remove("version");
+    let mut found = shortcomings(&document);
+    found.sort();
+    let own = text(&document, "/component-definition/uuid");
+    assert_eq!(
+        found,
+        [
+            "components without `title`".to_owned(),
+            "metadata without `version`".to_owned(),
+            "the id `0c119952-342d-145a-b033-05111349bf2d`".to_owned(),
+            format!("the id `{own}`"),
+        ]
+    );
 }
 
 #[test]
