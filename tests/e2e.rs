@@ -1,8 +1,10 @@
 //! The line from outside: what a client gets, what the upstream got, and what the record says,
 //! each read by itself and held against the others.
 
+mod admin;
 mod counts;
 mod edge;
+mod hidden;
 mod life;
 mod replay;
 mod sent;

@@ -1,17 +1,26 @@
-//! The health listener: `/livez`, `/readyz` and `/metrics`, for whoever may connect to it.
+//! The listeners for operators, in plain HTTP/1.1, one request a connection: [`Health`], with
+//! `/livez`, `/readyz` and `/metrics`, for whoever may connect to it, and [`Control`], for who is on
+//! this machine.
 //!
-//! It is read-only, speaks plain HTTP/1.1, answers one request a connection and tells nothing of
-//! any request. It changes nothing and shows no configuration.
+//! Neither tells anything of any request. The health listener changes nothing and shows no
+//! configuration.
+
+mod control;
+mod expiry;
+mod status;
 
 use std::convert::Infallible;
+use std::future::ready;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -19,6 +28,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+
+pub use control::{Control, Outcome, Reloads};
+pub(crate) use status::status;
 
 /// Connections at a time; more wait.
 pub const CONNECTIONS_MAX: usize = 64;
@@ -32,7 +44,10 @@ pub const HEAD_BYTES_MAX: usize = 8 * 1024;
 /// A pause after an accept that failed, for want of descriptors most likely.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// What can be asked.
+/// An answer's body.
+type Page = Full<Bytes>;
+
+/// What the health listener can be asked.
 #[derive(Debug)]
 pub struct Health<R, M> {
     /// Whether requests should be sent here; if not, why, in a word or two.
@@ -48,48 +63,11 @@ where
 {
     /// Answers on `listener` until dropped.
     pub async fn serve(self, listener: TcpListener) -> Infallible {
-        let health = Arc::new(self);
-        let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-        let mut connections = JoinSet::new();
-        loop {
-            // the semaphore is never closed
-            let place = Arc::clone(&room).acquire_owned().await.ok();
-            while connections.try_join_next().is_some() {}
-            match listener.accept().await {
-                Ok((stream, _)) => {
-                    let health = Arc::clone(&health);
-                    connections.spawn(async move {
-                        let _place = place;
-                        let _ = health.converse(stream, CONNECTION_TIMEOUT).await;
-                    });
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "the health listener cannot accept");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
-            }
-        }
+        serve(listener, move |parts: Parts| ready(self.answer(&parts.method, parts.uri.path())))
+            .await
     }
 
-    /// One connection.
-    async fn converse(
-        &self,
-        stream: impl AsyncRead + AsyncWrite + Unpin,
-        patience: Duration,
-    ) -> io::Result<()> {
-        let service = service_fn(async |request: Request<_>| {
-            Ok::<_, Infallible>(self.answer(request.method(), request.uri().path()))
-        });
-        let conversation = http1::Builder::new()
-            .keep_alive(false)
-            .max_buf_size(HEAD_BYTES_MAX)
-            .timer(TokioTimer::new())
-            .header_read_timeout(patience)
-            .serve_connection(TokioIo::new(stream), service);
-        tokio::time::timeout(patience, conversation).await?.map_err(io::Error::other)
-    }
-
-    fn answer(&self, method: &Method, path: &str) -> Response<Full<Bytes>> {
+    fn answer(&self, method: &Method, path: &str) -> Response<Page> {
         let known = matches!(path, "/livez" | "/readyz" | "/metrics");
         if !known {
             return page(StatusCode::NOT_FOUND, "not found\n");
@@ -115,7 +93,58 @@ where
     }
 }
 
-fn page(status: StatusCode, text: impl Into<Bytes>) -> Response<Full<Bytes>> {
+/// Answers on `listener` until dropped.
+async fn serve<A, F>(listener: TcpListener, answer: A) -> Infallible
+where
+    A: Fn(Parts) -> F + Send + Sync + 'static,
+    F: Future<Output = Response<Page>> + Send + 'static,
+{
+    let answer = Arc::new(answer);
+    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let mut connections = JoinSet::new();
+    loop {
+        // the semaphore is never closed
+        let place = Arc::clone(&room).acquire_owned().await.ok();
+        while connections.try_join_next().is_some() {}
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let answer = Arc::clone(&answer);
+                connections.spawn(async move {
+                    let _place = place;
+                    let _ = converse(stream, CONNECTION_TIMEOUT, &*answer).await;
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a listener for operators cannot accept");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// One connection.
+async fn converse<A, F>(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    patience: Duration,
+    answer: &A,
+) -> io::Result<()>
+where
+    A: Fn(Parts) -> F,
+    F: Future<Output = Response<Page>>,
+{
+    let service = service_fn(async |request: Request<Incoming>| {
+        Ok::<_, Infallible>(answer(request.into_parts().0).await)
+    });
+    let conversation = http1::Builder::new()
+        .keep_alive(false)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .timer(TokioTimer::new())
+        .header_read_timeout(patience)
+        .serve_connection(TokioIo::new(stream), service);
+    tokio::time::timeout(patience, conversation).await?.map_err(io::Error::other)
+}
+
+fn page(status: StatusCode, text: impl Into<Bytes>) -> Response<Page> {
     let mut response = Response::new(Full::new(text.into()));
     *response.status_mut() = status;
     let headers = response.headers_mut();
@@ -135,8 +164,9 @@ mod tests {
 
     const PATIENCE: Duration = Duration::from_secs(20);
 
-    fn health() -> Health<impl Fn() -> Result<(), &'static str>, impl Fn() -> String> {
-        Health { ready: || Ok(()), metrics: || "portcullis_x 1\n".to_owned() }
+    async fn answer(parts: Parts) -> Response<Page> {
+        let metrics = || "portcullis_x 1\n".to_owned();
+        Health { ready: || Ok(()), metrics }.answer(&parts.method, parts.uri.path())
     }
 
     /// What comes back for these bytes until the connection ends, less the date.
@@ -148,8 +178,7 @@ mod tests {
             client.read_to_string(&mut got).await.expect("text");
             got
         };
-        let health = health();
-        let (got, _) = tokio::join!(talk, health.converse(server, PATIENCE));
+        let (got, _) = tokio::join!(talk, converse(server, PATIENCE, &answer));
         got.lines().filter(|line| !line.starts_with("date: ")).collect::<Vec<_>>().join("\n")
     }
 
@@ -197,8 +226,7 @@ mod tests {
         for begun in ["", "GET /livez HTTP/1.1\r\n"] {
             let (mut client, server) = tokio::io::duplex(64);
             client.write_all(begun.as_bytes()).await.expect("written");
-            let health = health();
-            let ended = health.converse(server, Duration::from_millis(50));
+            let ended = converse(server, Duration::from_millis(50), &answer);
             let ended = tokio::time::timeout(PATIENCE, ended).await.expect("it is cut off");
             assert!(ended.is_err(), "{begun:?}");
         }

@@ -17,6 +17,7 @@ pub mod listen;
 pub mod metrics;
 pub mod network;
 pub mod protocol;
+pub mod pseudonym;
 pub mod read;
 pub mod record;
 pub mod refuse;
@@ -72,6 +73,8 @@ struct Read {
     upstream: Arc<Upstream>,
     resource: Resource,
     origin: Origin,
+    /// The path as it is recorded, if that is not as it came.
+    path: Option<String>,
 }
 
 /// A request that policy is not asked about.
@@ -120,16 +123,17 @@ impl Gateway {
         let asked = Asked::of(&mut raw);
         let snapshot = self.snapshots.current();
         self.ledger.count_request();
-        let Read { exchange, route, upstream, resource, origin } =
+        let Read { exchange, route, upstream, resource, origin, path } =
             match self.read(&snapshot, raw).await {
                 Ok(read) => read,
-                Err(turn) => return self.reject(&asked, turn).await,
+                Err(turn) => return self.reject(&snapshot, &asked, turn).await,
             };
         let identity = snapshot.identify(&route, &exchange).await;
-        let seen = Seen { request: &exchange.request, identity: &identity, conn: &exchange.conn };
+        let subject = snapshot.subject(&identity);
+        let seen = Seen { request: &exchange.request, identity: &subject, conn: &exchange.conn };
         let facts = self.signals.observe(&route.checks, snapshot.rules(), &seen);
         let question = Question {
-            principal: &identity,
+            principal: &subject,
             action: &route.action,
             resource: &resource,
             context: &facts,
@@ -139,7 +143,8 @@ impl Gateway {
             let message = snapshot.message(refusal);
             return self.folded(Reason::Refused(refusal, &facts), &asked, message);
         }
-        let recorded = match self.record(&snapshot, &asked, &route, question, verdict).await {
+        let path = path.as_deref();
+        let recorded = match self.record(&snapshot, &asked, &route, path, question, verdict).await {
             Ok(recorded) => recorded,
             Err(Unrecorded) => return self.unavailable(&asked),
         };
@@ -224,6 +229,8 @@ impl Gateway {
         let (Some(route), Some(upstream)) = (route, upstream) else {
             return Err(Turn::new(Reject::NotFound, Some(request), None));
         };
+        let params = route.recorded(params, snapshot.pseudonyms());
+        let recorded = route.recorded_path(path.as_str(), path.segments(), &params);
         let resource = route.resource(&params);
         let mut exchange = Exchange { request, body, conn };
         if let Inspect::Bytes(limit) = route.inspect
@@ -232,7 +239,7 @@ impl Gateway {
             let request = Some(exchange.request);
             return Err(Turn::unreadable(error.unreadable(), request, Some(route)));
         }
-        Ok(Read { exchange, route, upstream, resource, origin })
+        Ok(Read { exchange, route, upstream, resource, origin, path: recorded })
     }
 
     /// Records the decision; from then on there is a receipt.
@@ -241,6 +248,7 @@ impl Gateway {
         snapshot: &Snapshot,
         asked: &Asked,
         route: &Route,
+        path: Option<&str>,
         question: Question<'_>,
         Verdict { outcome, basis }: Verdict<Exchange>,
     ) -> Result<Receipt<Result<Permit<Exchange>, Refused<Exchange>>>, Unrecorded> {
@@ -253,7 +261,7 @@ impl Gateway {
         let decided = Decided {
             mark: asked.mark(durability),
             request: &exchange.request,
-            path: exchange.request.path.as_str(),
+            path: path.unwrap_or(exchange.request.path.as_str()),
             route: &route.name,
             question,
             basis: &basis,
@@ -328,7 +336,7 @@ impl Gateway {
 
     /// The answer to a request that policy is not asked about. It is recorded as any other, or
     /// counted in a flood.
-    async fn reject(&self, asked: &Asked, turn: Turn) -> Answered {
+    async fn reject(&self, snapshot: &Snapshot, asked: &Asked, turn: Turn) -> Answered {
         let (why, turned, reason) = match &turn.why {
             Reject::Unreadable(why) => (
                 Why::unreadable(*why),
@@ -345,12 +353,20 @@ impl Gateway {
             self.metrics.turned_away();
             return self.folded(reason, asked, None);
         }
+        let path = turn.request.as_ref().and_then(|request| {
+            snapshot.routes().concealed_path(request.path.as_str(), request.path.segments())
+        });
+        let request_line = turn.request_line.as_deref().map(|line| {
+            let told = if snapshot.routes().hide() { line.split(' ').next() } else { None };
+            told.unwrap_or(line)
+        });
         let turned = TurnedAway {
             mark: asked.mark(Durability::Buffered),
             why: turned,
             conn: &asked.conn,
             request: turn.request.as_ref(),
-            request_line: turn.request_line.as_deref(),
+            path: path.as_deref(),
+            request_line,
             route: turn.route.as_ref().map(|route| route.name.as_str()),
         };
         let decision = turned.record(self.ledger.producer());

@@ -11,7 +11,7 @@ use ledger::event::{
 };
 use serde::Serialize;
 use serde_json::value::to_raw_value;
-use signals::{Conn, Facts, Health, Path, PrincipalKind, Protocol, Request, Scheme};
+use signals::{Conn, Facts, Health, PrincipalKind, Protocol, Request, Scheme};
 use uuid::Uuid;
 use verdict::{Basis, Class, Digests, Question};
 
@@ -37,7 +37,7 @@ pub struct Decided<'a> {
     pub mark: Mark<'a>,
     /// The request.
     pub request: &'a Request,
-    /// Its path, with the parameters as the route has them recorded.
+    /// Its path, with the parameters as [`crate::route::Route::recorded_path`] has them.
     pub path: &'a str,
     /// The route's name.
     pub route: &'a str,
@@ -62,6 +62,8 @@ pub struct TurnedAway<'a> {
     pub conn: &'a Conn,
     /// The request, if it could be read.
     pub request: Option<&'a Request>,
+    /// Its path, less what routes hide.
+    pub path: Option<&'a str>,
     /// If it could not, what may be told of its request line.
     pub request_line: Option<&'a str>,
     /// The route's name, if the path has one.
@@ -149,7 +151,7 @@ impl TurnedAway<'_> {
     /// A name of the configuration does not fit.
     pub fn record(&self, producer: &Producer) -> Result<Decision, EventError> {
         let mut http = self.request.map_or_else(HttpRequest::default, |request| {
-            http(request, before_parameters(&request.path))
+            http(request, before_parameters(self.path.unwrap_or(request.path.as_str())))
         });
         http.request_line = self.request_line;
         let subject = Subject::Http(self.why);
@@ -189,8 +191,7 @@ impl Mark<'_> {
 
 /// A path that no route knows, up to its first parameter or encoded `?`: what follows may be what
 /// a session's id or a query would hold.
-fn before_parameters(path: &Path) -> &str {
-    let path = path.as_str();
+fn before_parameters(path: &str) -> &str {
     let marks = [";", "%3B", "%3b", "%3F", "%3f"];
     let end = marks.iter().filter_map(|mark| path.find(mark)).min().unwrap_or(path.len());
     path.get(..end).unwrap_or_default()

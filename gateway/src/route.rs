@@ -22,12 +22,14 @@ use verdict::{Action, Resource};
 use crate::config::{Api, Upstream};
 
 mod origin;
+mod recorded;
 mod resource;
 mod template;
 #[cfg(test)]
 mod tests;
 
 pub use origin::{Origin, Origins};
+pub use recorded::Hidden;
 pub use resource::{ResourceError, ResourceRule};
 use template::Segment;
 pub use template::{RESERVED, SEGMENTS_MAX, Template, TemplateError};
@@ -47,6 +49,8 @@ pub struct Route {
     pub action: Action,
     /// The Cedar resource that it is about.
     pub resource: ResourceRule,
+    /// The parameters that the record, and policy with it, do not get as they are.
+    pub hidden: BTreeMap<String, Hidden>,
     /// Where it goes.
     pub upstream: Arc<Upstream>,
     /// What the configuration says of durability, if anything; see [`Route::durability`].
@@ -81,7 +85,7 @@ impl Route {
         self.audit.unwrap_or(default)
     }
 
-    /// The Cedar resource of a request, given what [`Routes::find`] bound.
+    /// The Cedar resource of a request, given what [`Routes::find`] bound, as recorded.
     pub fn resource(&self, params: &[(String, String)]) -> Resource {
         Resource {
             kind: self.resource.kind.clone(),
@@ -149,6 +153,8 @@ pub struct Routes {
     /// By the domain behind the label.
     any_label: HashMap<String, Branch>,
     all: Vec<Arc<Route>>,
+    /// Those that hide a parameter.
+    hiding: Vec<Arc<Route>>,
 }
 
 /// A place in the tree of one host, reached by the segments before it.
@@ -172,6 +178,7 @@ impl Routes {
     /// route may then have been added for other hosts.
     pub fn insert(&mut self, route: Arc<Route>) -> Result<(), Arc<Route>> {
         self.all.push(route.clone());
+        self.note_hiding(&route);
         for host in &route.api.hosts {
             let branch = match host {
                 HostPattern::Exact(host) => self.exact.entry(host.clone()),

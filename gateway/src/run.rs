@@ -23,12 +23,13 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use shipper::{Shipper, Topics};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 use uuid::Uuid;
 
-use crate::admin::Health;
+use crate::admin::{self, Control, Health, Outcome, Reloads};
 use crate::asked::now_ms;
 use crate::config::{self, Config, Problem, TlsVersion, Transport};
 use crate::flood::Flushing;
@@ -175,6 +176,10 @@ impl Running {
                 .map_err(system("the health listener cannot listen"))?;
             tokio::spawn(self.health().serve(listener));
         }
+        let (reloads, mut asked) = mpsc::channel(1);
+        if let Some(control) = self.control(reloads).await? {
+            tokio::spawn(control);
+        }
         let mut term =
             signal(SignalKind::terminate()).map_err(system("signals cannot be received"))?;
         let mut hup = signal(SignalKind::hangup()).map_err(system("signals cannot be received"))?;
@@ -190,14 +195,20 @@ impl Running {
                     interrupted.map_err(system("signals cannot be received"))?;
                     break;
                 }
-                _ = hup.recv() => keys = self.reload(keys, "signal").await,
+                _ = hup.recv() => (keys, _) = self.reload(keys, "signal").await,
+                Some(reply) = asked.recv() => {
+                    let outcome;
+                    (keys, outcome) = self.reload(keys, "admin").await;
+                    // whoever asked may be gone
+                    let _ = reply.send(outcome);
+                }
                 _ = watch.tick() => {
                     let current = self.gateway.snapshots().current();
                     let watched = current.config().reload.watch;
                     let now = if watched { stamps(current.config()) } else { seen.clone() };
                     if now != seen {
                         seen = now;
-                        keys = self.reload(keys, "watch").await;
+                        (keys, _) = self.reload(keys, "watch").await;
                     }
                 }
             }
@@ -266,9 +277,33 @@ impl Running {
         }
     }
 
+    /// The admin listener, if there is one.
+    async fn control(
+        &self,
+        reloads: Reloads,
+    ) -> Result<Option<impl Future<Output = ()> + Send + use<>>, RunError> {
+        let system = |what| move |source| RunError::System { what, source };
+        let snapshot = self.gateway.snapshots().current();
+        let Some(admin) = &snapshot.config().admin else { return Ok(None) };
+        let listener = TcpListener::bind(admin.address)
+            .await
+            .map_err(system("the admin listener cannot listen"))?;
+        let (ready, ledger) = (Arc::clone(&self.ready), self.ledger.clone());
+        let gateway = Arc::clone(&self.gateway);
+        let status = move || {
+            let snapshot = gateway.snapshots().current();
+            admin::status(ready.load(Ordering::Acquire), &ledger.status(), &snapshot)
+        };
+        let control = Control { reloads, status };
+        Ok(Some(async move {
+            let Err(error) = control.serve(listener).await;
+            error!(%error, "the admin listener ended");
+        }))
+    }
+
     /// Loads everything anew, and serves it if it is right. What cannot change while it runs
     /// (listeners, the spool, Kafka) is reported and stays.
-    async fn reload(&self, keys: JoinHandle<()>, trigger: &str) -> JoinHandle<()> {
+    async fn reload(&self, keys: JoinHandle<()>, trigger: &str) -> (JoinHandle<()>, Outcome) {
         let before = self.gateway.snapshots().current();
         let (path, base) = (self.path.clone(), Arc::clone(&before));
         let loaded = tokio::task::spawn_blocking(move || Snapshot::load(&path, Some(&base))).await;
@@ -280,22 +315,26 @@ impl Running {
                     error!(problem, "reload");
                 }
                 self.reloaded(&before, trigger, &problems).await;
-                return keys;
+                return (keys, Outcome { problems, kept: Vec::new() });
             }
             Err(error) => {
                 error!(%error, "reload");
-                self.reloaded(&before, trigger, &["the load did not end".to_owned()]).await;
-                return keys;
+                let problems = vec!["the load did not end".to_owned()];
+                self.reloaded(&before, trigger, &problems).await;
+                return (keys, Outcome { problems, kept: Vec::new() });
             }
         };
         let (old, new) = (before.config(), next.config());
+        let mut kept = Vec::new();
         for (what, same) in [
             ("gateway", old.gateway == new.gateway),
             ("listeners", old.listeners == new.listeners),
             ("health", old.health == new.health),
-            ("audit", old.audit == new.audit),
+            ("admin", old.admin == new.admin),
+            ("audit", old.audit.is_kept(&new.audit)),
         ] {
             if !same {
+                kept.push(what);
                 warn!(
                     section = what,
                     "reload: this section cannot change while the gateway runs; the old one stays"
@@ -305,11 +344,12 @@ impl Running {
         self.renew_certificates(old);
         let next = self.gateway.snapshots().replace(next);
         self.reloaded(&next, trigger, &[]).await;
+        let outcome = Outcome { problems: Vec::new(), kept };
         if Arc::ptr_eq(before.issuers(), next.issuers()) {
-            return keys;
+            return (keys, outcome);
         }
         keys.abort();
-        self.keep_keys_fresh()
+        (self.keep_keys_fresh(), outcome)
     }
 
     /// New connections see the certificates that are in the files now.

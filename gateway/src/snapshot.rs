@@ -15,6 +15,7 @@ use verdict::{Policies, Source};
 
 use crate::config::{self, Config, Problem};
 use crate::forward::{self, Upstream};
+use crate::pseudonym::{self, Pseudonyms};
 use crate::read::Exchange;
 use crate::route::{Route, Routes};
 
@@ -55,6 +56,7 @@ pub struct Snapshot {
     issuers: Arc<Issuers>,
     issuer_configs: Vec<IssuerConfig>,
     upstreams: HashMap<String, Arc<Upstream>>,
+    pseudonyms: Option<Pseudonyms>,
 }
 
 impl std::fmt::Debug for Snapshot {
@@ -77,9 +79,12 @@ impl Snapshot {
         let issuer_configs = issuer_configs(&config, path, &mut problems);
         let issuers = issuers(&issuer_configs, before, path, &mut problems);
         let upstreams = upstreams(&config, before, path, &mut problems);
+        let pseudonyms = pseudonyms(&config)
+            .map_err(|message| problems.push(at_start(path, message)))
+            .unwrap_or_default();
         match (policies, rules, issuers) {
             (Some(policies), Some(rules), Some(issuers)) if problems.is_empty() => {
-                Ok(Self { config, policies, rules, issuers, issuer_configs, upstreams })
+                Ok(Self { config, policies, rules, issuers, issuer_configs, upstreams, pseudonyms })
             }
             _ => Err(problems),
         }
@@ -113,6 +118,21 @@ impl Snapshot {
     /// The routes.
     pub(crate) fn routes(&self) -> &Routes {
         &self.config.routes
+    }
+
+    /// What makes pseudonyms, if there are any.
+    pub(crate) fn pseudonyms(&self) -> Option<&Pseudonyms> {
+        self.pseudonyms.as_ref()
+    }
+
+    /// Who is recorded for this identity, and asked about.
+    pub(crate) fn subject(&self, identity: &Arc<Identity>) -> Arc<Identity> {
+        match (self.config.audit.subjects, &self.pseudonyms) {
+            (config::Subjects::Pseudonym, Some(pseudonyms)) => {
+                Arc::new(pseudonyms.identity(identity))
+            }
+            _ => Arc::clone(identity),
+        }
     }
 
     /// Where a route leads. Every route's upstream is there: the load saw to it.
@@ -232,6 +252,19 @@ fn directory_files(root: &Path) -> Result<BTreeMap<String, String>, Problem> {
         }
     }
     Ok(files)
+}
+
+/// What makes the configuration's pseudonyms, if it asks for any.
+///
+/// # Errors
+/// The key cannot be had, or is too short.
+pub(crate) fn pseudonyms(config: &Config) -> Result<Option<Pseudonyms>, String> {
+    let Some(source) = &config.audit.pseudonym_key else { return Ok(None) };
+    let key = source.read().map_err(|error| format!("`audit.pseudonym_key`: {error}"))?;
+    let made = Pseudonyms::new(key.expose());
+    made.map(Some).ok_or_else(|| {
+        format!("`audit.pseudonym_key`: fewer than {} bytes", pseudonym::KEY_BYTES_MIN)
+    })
 }
 
 fn rules(problems: &mut Vec<Problem>) -> Option<Rules> {

@@ -79,6 +79,13 @@ const PLACES: &[Place] = &[
     place!("matrix parameter", 400, "GET /public;jsessionid={secret} HTTP/1.1\r\nHost: localhost\r\n\r\n"),
     place!("user information", 400, "GET https://user:{secret}@localhost/public HTTP/1.1\r\nHost: localhost\r\n\r\n"),
     place!("user information in the host", 400, "GET /public HTTP/1.1\r\nHost: user:{secret}@localhost\r\n\r\n"),
+    // paths, where a route hides parameters
+    place!("pseudonym in a path", 404, "GET /people/{secret}/x HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+    place!("secret in a path", 404, "GET /people/x/{secret} HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+    place!("hidden in a path by another method", 405, "PUT /people/{secret}/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"),
+    place!("hidden in a path that has no route", 404, "GET /people/{secret}/x/y HTTP/1.1\r\nHost: other.example.test\r\n\r\n"),
+    place!("hidden in an unreadable path", 400, "GET /people/{secret}/../x HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+    place!("hidden in a path with an encoded slash", 400, "GET /people/{secret}/a%2Fb HTTP/1.1\r\nHost: localhost\r\n\r\n"),
     // bodies
     place!("form", 404, "POST /form HTTP/1.1\r\nHost: api.example.test\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {length}\r\n\r\npassword={secret}"),
     place!("json", 404, "POST /json HTTP/1.1\r\nHost: api.example.test\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{\"password\":\"{secret}\"}"),
@@ -139,11 +146,19 @@ fn start() -> Setting {
         path: /down
         action: view
         resource: {type: Page, id: home}
-        upstream: down\n";
+        upstream: down
+      - name: person
+        methods: [GET]
+        path: /people/{who}/{token}
+        action: view
+        resource: {type: Page, id: \"{who}\"}
+        parameters: {who: pseudonym, token: secret}
+        upstream: orders\n";
     let down = "upstreams:\n  down:\n    endpoints: [\"http://127.0.0.1:1\"]";
     let mut setup = Setup::open(HOST, true)
         .change("head_timeout: 2s", "head_timeout: 300ms")
         .change("upstreams:", down)
+        .change("  flood:", "  pseudonym_key: {file: tls.key}\n  flood:")
         .change("      - name: limited\n", &format!("{route}      - name: limited\n"));
     setup.log = Some("trace".to_owned());
     Setting::start("canaries", &setup).expect("the product")

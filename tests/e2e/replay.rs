@@ -15,7 +15,7 @@ use verdict::{Policies, Source};
 use super::{mix, setting};
 
 /// The policies of a directory, loaded as the gateway loads them.
-fn policies(directory: &Path) -> Policies {
+pub(super) fn policies(directory: &Path) -> Policies {
     let mut files = BTreeMap::new();
     read(directory, directory, &mut files);
     Policies::load(&Source { files, annotations: Default::default() }).expect("policies")
@@ -60,7 +60,7 @@ fn ask_everything(setting: &Setting) {
 }
 
 /// Asks every decision of policy again; how many there were, and the classes of the refusals.
-fn replay(record: &Record, policies: &Policies) -> (usize, Vec<String>) {
+pub(super) fn replay(record: &Record, policies: &Policies) -> (usize, Vec<String>) {
     let (mut asked, mut classes) = (0, Vec::new());
     for (id, event) in record.decisions().expect("each once") {
         let unmapped = &event["unmapped"];

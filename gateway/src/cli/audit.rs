@@ -1,6 +1,7 @@
 //! `portcullis audit …`: keys of the record, and the record itself, without a gateway.
 
 mod key;
+mod pseudonym;
 mod show;
 mod verify;
 
@@ -11,6 +12,7 @@ use std::io::Write;
 pub(super) enum Audit {
     #[command(subcommand)]
     Key(key::Key),
+    Pseudonym(pseudonym::Pseudonym),
     Show(show::Show),
     Verify(verify::Verify),
 }
@@ -19,6 +21,7 @@ impl Audit {
     pub(super) fn run(&self, out: &mut impl Write) -> anyhow::Result<u8> {
         match self {
             Self::Key(key) => key.run(out),
+            Self::Pseudonym(pseudonym) => pseudonym.run(out),
             Self::Show(show) => show.run(out),
             Self::Verify(verify) => verify.run(out),
         }

@@ -44,7 +44,7 @@ use crate::{
 pub use files::{File, Files};
 pub use include::INCLUDED_FILES_MAX;
 pub use problem::{PROBLEMS_MAX, Problem, Site};
-pub use raw::{Algorithm, PrincipalKind, TlsVersion};
+pub use raw::{Algorithm, PrincipalKind, Subjects, TlsVersion};
 pub use schema::schema;
 pub use secret::{SECRET_BYTES_MAX, Secret, SecretError, SecretSource};
 pub use tree::{DEPTH_MAX, FILE_BYTES_MAX, NODES_MAX};
@@ -62,6 +62,8 @@ pub struct Config {
     pub listeners: Vec<Listener>,
     /// The health listener, if there is one.
     pub health: Option<Health>,
+    /// The admin listener, if there is one.
+    pub admin: Option<Admin>,
     /// Where the policies are.
     pub policies: Policies,
     /// The record.
@@ -198,6 +200,13 @@ pub struct Health {
     pub address: SocketAddr,
 }
 
+/// The admin listener.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admin {
+    /// Where it listens, on loopback.
+    pub address: SocketAddr,
+}
+
 /// Where the policies are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policies {
@@ -216,6 +225,10 @@ pub struct Audit {
     pub spool: Spool,
     /// What signs it.
     pub keys: AuditKeys,
+    /// How people stand in it.
+    pub subjects: Subjects,
+    /// The key of all pseudonyms; there if anything asks for one.
+    pub pseudonym_key: Option<SecretSource>,
     /// Where it is shipped, if anywhere.
     pub kafka: Option<Kafka>,
     /// Time between two heartbeats.
@@ -375,6 +388,14 @@ pub struct ActionUse {
     pub resource_site: Site,
     /// Where the API's name is written.
     pub api_site: Site,
+}
+
+impl Audit {
+    /// Whether a running gateway can go on with `next`: what is opened once stays the same.
+    pub fn is_kept(&self, next: &Self) -> bool {
+        let (subjects, pseudonym_key) = (next.subjects, next.pseudonym_key.clone());
+        Self { subjects, pseudonym_key, ..self.clone() } == *next
+    }
 }
 
 impl Config {

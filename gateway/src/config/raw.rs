@@ -39,6 +39,8 @@ pub(super) struct Main {
     pub(super) listeners: Option<Vec<Listener>>,
     /// The read-only listener for `/livez`, `/readyz` and `/metrics`. Without it there is none.
     pub(super) health: Option<Health>,
+    /// The listener for operators on this machine: `/status` and `/reload`. Without it there is none.
+    pub(super) admin: Option<Admin>,
     /// The policies that decide.
     #[schemars(required)]
     pub(super) policies: Option<Policies>,
@@ -233,6 +235,14 @@ pub(super) struct Health {
     pub(super) address: Address,
 }
 
+/// The admin listener.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Admin {
+    /// Where it listens: an address of loopback.
+    pub(super) address: Address,
+}
+
 /// Where the policies are.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -258,6 +268,11 @@ pub(super) struct Audit {
     pub(super) spool: Spool,
     /// What signs it.
     pub(super) keys: Keys,
+    /// How people stand in the record, and in what policies are asked.
+    #[serde(default)]
+    pub(super) subjects: Subjects,
+    /// The key of all pseudonyms, by reference: at least 32 bytes, the same on all gateways.
+    pub(super) pseudonym_key: Option<SecretSource>,
     /// Where it is shipped. Without it, the record stays in the spool, which is full one day.
     pub(super) kafka: Option<Kafka>,
     /// Time between two heartbeats in the record. At most `1m`.
@@ -266,6 +281,17 @@ pub(super) struct Audit {
     /// When like refusals are counted instead of being recorded one by one.
     #[serde(default)]
     pub(super) flood: Flood,
+}
+
+/// How people stand in the record, and in what policies are asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Subjects {
+    /// By their ids.
+    #[default]
+    Clear,
+    /// Under pseudonyms: `corp|~` and 22 characters. Policies and entities have to name these. Groups, and claims that become attributes, stay as they are.
+    Pseudonym,
 }
 
 /// When like refusals are counted instead of being recorded one by one: those of requests that cannot be read, that no route has, without a good credential, or over a limit. Others are always recorded.
@@ -501,6 +527,9 @@ pub(super) struct Route {
     pub(super) action: ActionName,
     /// The thing that it is about.
     pub(super) resource: Resource,
+    /// How parameters of the path stand in the record, and in the resource's id.
+    #[serde(default)]
+    pub(super) parameters: BTreeMap<Name, Shown>,
     /// Where it goes, by name.
     pub(super) upstream: Name,
     /// What must be on disk when. By default `gated` for `GET`, `HEAD` and `OPTIONS`, else `strict`.
@@ -533,6 +562,18 @@ pub(super) struct Resource {
     pub(super) kind: EntityType,
     /// Its id.
     pub(super) id: IdTemplate,
+}
+
+/// How a parameter stands in the record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Shown {
+    /// As it is.
+    Plain,
+    /// Under a pseudonym: `~` and 22 characters. In a resource's id, policies and entities have to name this.
+    Pseudonym,
+    /// As `*`. It cannot be in a resource's id.
+    Secret,
 }
 
 /// What must be on disk when.

@@ -9,7 +9,7 @@ use serde_json::{Map, Value as Json};
 use signals::{Checks, RateKey, RateLimit, Scheme};
 
 use super::*;
-use crate::route::{Inspect, Match, Origin};
+use crate::route::{Hidden, Inspect, Match, Origin};
 
 /// A sound configuration, short enough to count its lines.
 const BASE: &str = r#"version: 1
@@ -126,6 +126,29 @@ fn paths_are_relative_to_the_file_that_names_them() {
     let absolute = BASE.replace("tls.crt", "/run/tls.crt");
     let config = Config::parse(&files(&[("etc/p.yaml", &absolute)])).unwrap();
     assert_eq!(tls(&config).certificate, Path::new("/run/tls.crt"));
+}
+
+#[test]
+fn parameters_and_people_are_hidden_where_it_says_so() {
+    let text = BASE
+        .replace("  keys:", "  subjects: pseudonym\n  pseudonym_key: {file: p.key}\n  keys:")
+        .replace("/orders/{id}", "/orders/{id}/{token}/{*rest}")
+        + "        parameters: {id: pseudonym, token: secret, rest: plain}\n";
+    let config = Config::parse(&files(&[("etc/p.yaml", &text)])).unwrap();
+    let key = Some(SecretSource::File("etc/p.key".into()));
+    assert_eq!((config.audit.subjects, &config.audit.pseudonym_key), (Subjects::Pseudonym, &key));
+    let route = config.routes.iter().next().unwrap();
+    let hidden: Vec<_> = route.hidden.iter().map(|(name, how)| (name.as_str(), *how)).collect();
+    assert_eq!(hidden, [("id", Hidden::Pseudonym), ("token", Hidden::Secret)]);
+    let audit = base().audit;
+    assert_eq!((audit.subjects, &audit.pseudonym_key), (Subjects::Clear, &None));
+    let spool = Spool { volatile: true, ..audit.spool.clone() };
+    for (other, kept) in [
+        (Audit { subjects: Subjects::Pseudonym, pseudonym_key: key, ..audit.clone() }, true),
+        (Audit { spool, ..audit.clone() }, false),
+    ] {
+        assert_eq!(audit.is_kept(&other), kept, "{other:?}");
+    }
 }
 
 #[test]

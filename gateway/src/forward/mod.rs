@@ -51,7 +51,7 @@ pub struct Onward<'a> {
     pub upstream: &'a Upstream,
     /// Where clients reach the host.
     pub origin: Origin,
-    /// Who asked, as it was decided on.
+    /// Who asked, by name also where the record has a pseudonym.
     pub identity: &'a Identity,
     /// The trace, as it was recorded.
     pub trace: &'a Trace,

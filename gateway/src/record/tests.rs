@@ -238,6 +238,7 @@ fn nothing_secret_is_recorded() {
         why: Turned::NotFound,
         conn: &conn,
         request: Some(&request),
+        path: None,
         request_line: None,
         route: None,
     };
@@ -256,6 +257,7 @@ fn what_could_not_be_read_is_recorded_all_the_same() {
         why: Turned::Unreadable { code: "bare_lf" },
         conn: &conn,
         request: None,
+        path: None,
         request_line: Some("GET /a"),
         route: None,
     };

@@ -56,6 +56,14 @@ impl ResourceRule {
         Ok(Self { kind, pieces, separators })
     }
 
+    /// The parameters that the id is made of.
+    pub fn parameters(&self) -> impl Iterator<Item = &str> {
+        self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Text(_) => None,
+            Piece::Parameter(name) => Some(name.as_str()),
+        })
+    }
+
     pub(super) fn id(&self, params: &[(String, String)]) -> String {
         let mut id = String::new();
         for piece in &self.pieces {

@@ -103,6 +103,21 @@ impl Template {
         matches!(self.segments.last(), Some(Segment::Rest(_)))
     }
 
+    /// The parameter that each segment of a path belongs to, as far as the path goes the
+    /// template's way: no further than the first other text.
+    pub(super) fn parameter_of<'a>(
+        &'a self,
+        path: &'a [String],
+    ) -> impl Iterator<Item = Option<&'a str>> {
+        let rest = self.segments.last().filter(|segment| matches!(segment, Segment::Rest(_)));
+        let segments = self.segments.iter().chain(rest.into_iter().cycle());
+        let along = path.iter().zip(segments).take_while(|(text, segment)| match segment {
+            Segment::Literal(literal) => literal == *text,
+            Segment::Parameter(_) | Segment::Rest(_) => true,
+        });
+        along.map(|(_, segment)| segment.name())
+    }
+
     /// What the parameters are in a path that matches.
     pub(super) fn bind(&self, path: &[String]) -> Vec<(String, String)> {
         let mut params = Vec::new();

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::pseudonym::Pseudonyms;
 /// A route of one line: `host METHODS path -> name`, resource id from the path's parameters.
 fn route(line: &str) -> Route {
     let (left, name) = line.split_once(" -> ").unwrap();
@@ -25,6 +26,7 @@ fn route(line: &str) -> Route {
             .unwrap(),
         template,
         action: Action { namespace: "Orders".to_owned(), name: "read".to_owned() },
+        hidden: BTreeMap::new(),
         upstream: Arc::new(Upstream {
             name: "orders".to_owned(),
             endpoints: vec!["http://127.0.0.1".to_owned()],
@@ -284,4 +286,79 @@ fn durability_is_by_method_unless_configured() {
     }
     route.audit = Some(Durability::Buffered);
     assert_eq!(route.durability(&Method::POST), Durability::Buffered);
+}
+
+/// A route whose parameters `p…` have pseudonyms and `s…` are secrets.
+fn hiding(line: &str) -> Arc<Route> {
+    let mut route = route(line);
+    for name in route.template.parameters().map(str::to_owned).collect::<Vec<_>>() {
+        match name.chars().next() {
+            Some('p') => drop(route.hidden.insert(name, Hidden::Pseudonym)),
+            Some('s') => drop(route.hidden.insert(name, Hidden::Secret)),
+            _ => {}
+        }
+    }
+    Arc::new(route)
+}
+
+fn decoded(raw: &str) -> Vec<String> {
+    raw.split('/').skip(1).map(|segment| segment.replace("%2F", "/")).collect()
+}
+
+#[test]
+fn hidden_parameters_are_not_in_the_path_or_the_id() {
+    let pseudonyms = Pseudonyms::new(&[7; 32]).unwrap();
+    let check = |line: &str, raw: &str, want: Option<&str>, id: &str| {
+        let route = hiding(line);
+        let path = decoded(raw);
+        let params = route.recorded(route.template.bind(&path), Some(&pseudonyms));
+        let marked = |text: &str| {
+            // each value by its name, so that the table can be read
+            ["x", "y/z", "y"].iter().fold(text.to_owned(), |text, value| {
+                text.replace(&pseudonyms.parameter(value), &format!("<{value}>"))
+            })
+        };
+        let recorded = route.recorded_path(raw, &path, &params);
+        assert_eq!(recorded.map(|text| marked(&text)).as_deref(), want, "{line} {raw}");
+        assert_eq!(marked(&route.resource(&params).id), id, "{line} {raw}");
+    };
+    check("h GET /a/{b}/c -> r", "/a/x/c", None, "x");
+    check("h GET /a/{p}/c -> r", "/a/x/c", Some("/a/<x>/c"), "<x>");
+    check("h GET /a/{p}/{b} -> r", "/a/x/y%2Fz", Some("/a/<x>/y%2Fz"), "<x>/y%2Fz");
+    check("h GET /a/{b}/{p} -> r", "/a/x/y%2Fz", Some("/a/x/<y/z>"), "x/<y/z>");
+    check("h GET /a/{s}/{p} -> r", "/a/x/y", Some("/a/*/<y>"), "*/<y>");
+    check("h GET /{p}/{*p_rest} -> r", "/x/y/z", Some("/<x>/<y/z>"), "<x>/<y/z>");
+    check("h GET /{*s} -> r", "/x/y/z", Some("/*"), "*");
+}
+
+#[test]
+fn without_a_key_a_pseudonym_is_a_secret() {
+    let route = hiding("h GET /a/{p} -> r");
+    let path = decoded("/a/x");
+    let params = route.recorded(route.template.bind(&path), None);
+    assert_eq!(route.recorded_path("/a/x", &path, &params).as_deref(), Some("/a/*"));
+}
+
+#[test]
+fn what_no_policy_is_asked_about_tells_no_hidden_parameter() {
+    let mut routes = Routes::default();
+    assert!(!routes.hide());
+    for line in
+        ["h GET /a/{p}/c -> r", "h POST /a/{s} -> q", "h GET /d/{b} -> o", "g GET /e/{*s} -> n"]
+    {
+        routes.insert(hiding(line)).unwrap();
+    }
+    assert!(routes.hide());
+    let check = |raw: &str, want: Option<&str>| {
+        assert_eq!(routes.concealed_path(raw, &decoded(raw)).as_deref(), want, "{raw}");
+    };
+    check("/a/x", Some("/a/*"));
+    check("/a/x/c", Some("/a/*/c"));
+    check("/a/x/other/y", Some("/a/*/other/y"));
+    check("/a/x/", Some("/a/*/"));
+    check("/e/x/y", Some("/e/*/*"));
+    check("/d/x", None);
+    check("/b/x", None);
+    check("/", None);
+    check("*", None);
 }

@@ -10,7 +10,7 @@ use ledger::event::Durability;
 use signals::{Checks, RateKey, RateLimit};
 use verdict::Action;
 
-use super::{Here, MINUTE, at_most};
+use super::{Here, MINUTE, at_most, audit::KEY_LACKING};
 use crate::{
     config::{
         ActionUse, Api, Upstream,
@@ -18,7 +18,7 @@ use crate::{
         raw,
         units::{Name, Size},
     },
-    route::{HostPattern, Inspect, ResourceRule, Route, Routes, Template},
+    route::{Hidden, HostPattern, Inspect, ResourceRule, Route, Routes, Template},
 };
 
 /// The most of a body that is held back until the decision.
@@ -35,6 +35,8 @@ pub(super) struct Known<'a> {
     pub(super) upstreams: &'a BTreeMap<String, Arc<Upstream>>,
     pub(super) upstream_names: &'a BTreeSet<String>,
     pub(super) issuer_names: &'a BTreeSet<String>,
+    /// There is a key for pseudonyms.
+    pub(super) pseudonyms: bool,
 }
 
 type Apis = BTreeMap<String, Arc<Api>>;
@@ -131,6 +133,7 @@ fn route(
             problems.add_hinted(id.at, message, hint);
         })
         .ok()?;
+    let hidden = hidden(raw, &template, &resource, here, known, problems);
     Some(Route {
         name: raw.name.0.clone(),
         api: api.clone(),
@@ -138,6 +141,7 @@ fn route(
         template,
         action: Action { namespace: api.namespace.clone(), name: raw.action.0.clone() },
         resource,
+        hidden,
         upstream: known.upstreams.get(&raw.upstream.0)?.clone(),
         audit: raw.audit.map(durability),
         checks: checks(raw, api, inspect),
@@ -179,6 +183,40 @@ fn template(raw: &raw::Route, here: Here<'_>, problems: &mut Problems) -> Option
         problems.add(here.key("encoded_slash").at, message);
     }
     Some(template)
+}
+
+/// The parameters that are not recorded as they are.
+fn hidden(
+    raw: &raw::Route,
+    template: &Template,
+    resource: &ResourceRule,
+    here: Here<'_>,
+    known: &Known<'_>,
+    problems: &mut Problems,
+) -> BTreeMap<String, Hidden> {
+    let here = here.key("parameters");
+    let mut hidden = BTreeMap::new();
+    for (Name(name), shown) in &raw.parameters {
+        let at = here.name(name).at;
+        if template.parameters().all(|parameter| parameter != name) {
+            let hint = did_you_mean(name, template.parameters());
+            problems.add_hinted(at, format!("the path has no parameter `{name}`"), hint);
+        }
+        let mode = match shown {
+            raw::Shown::Plain => continue,
+            raw::Shown::Pseudonym => Hidden::Pseudonym,
+            raw::Shown::Secret => Hidden::Secret,
+        };
+        if mode == Hidden::Pseudonym && !known.pseudonyms {
+            problems.add(at, KEY_LACKING);
+        }
+        if mode == Hidden::Secret && resource.parameters().any(|parameter| parameter == name) {
+            let message = "a secret cannot be in the resource's id, which policy is asked about";
+            problems.add_hinted(at, message, "`pseudonym` can".to_owned());
+        }
+        hidden.insert(name.clone(), mode);
+    }
+    hidden
 }
 
 fn inspect(raw: &raw::Route, here: Here<'_>, problems: &mut Problems) -> Inspect {

@@ -4,7 +4,7 @@ use std::{path::Path, time::Duration};
 
 use super::{Here, MINUTE, at_most, not};
 use crate::config::{
-    Audit, AuditKeys, Flood, Kafka, Spool,
+    Audit, AuditKeys, Flood, Kafka, Spool, Subjects,
     problem::Problems,
     raw,
     units::{Size, Time},
@@ -22,6 +22,9 @@ const HEARTBEAT_MIN: Duration = Duration::from_millis(100);
 
 /// Shorter, a window would end while the one before it is recorded.
 const FLOOD_WINDOW_MIN: Duration = Duration::from_secs(1);
+
+/// What is wrong where there is no key for pseudonyms.
+pub(super) const KEY_LACKING: &str = "pseudonyms need a key, `audit.pseudonym_key`";
 
 pub(super) fn audit(
     raw: raw::Audit,
@@ -42,8 +45,14 @@ pub(super) fn audit(
             not("a host and a port", &broker.0, brokers.item(index), problems);
         }
     }
+    let pseudonym_key = raw.pseudonym_key.map(|key| key.relative_to(base));
+    if raw.subjects == Subjects::Pseudonym && pseudonym_key.is_none() {
+        problems.add(here.key("subjects").at, KEY_LACKING);
+    }
     Some(Audit {
         spool,
+        subjects: raw.subjects,
+        pseudonym_key,
         keys: AuditKeys {
             issuer: raw.keys.issuer.relative_to(base),
             issuer_note: base.join(raw.keys.issuer_note),

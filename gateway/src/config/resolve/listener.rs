@@ -38,10 +38,12 @@ pub(super) fn listeners(
             listeners.push(listener);
         }
     }
-    if let Some(health) = &raw.health
-        && let Ok(address) = health.address.0.parse()
-    {
-        bound_once(&mut addresses, address, root.key("health").key("address"), problems);
+    let health = raw.health.iter().map(|health| ("health", &health.address));
+    let admin = raw.admin.iter().map(|admin| ("admin", &admin.address));
+    for (section, address) in health.chain(admin) {
+        if let Ok(address) = address.0.parse() {
+            bound_once(&mut addresses, address, root.key(section).key("address"), problems);
+        }
     }
     listeners
 }

@@ -13,7 +13,7 @@ mod upstream;
 use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
 
 use super::{
-    Config, Drain, Gateway, Health, Policies, Reload,
+    Admin, Config, Drain, Gateway, Health, Policies, Reload,
     problem::{Place, Problems, quoted},
     raw,
     tree::{Node, Value},
@@ -48,6 +48,18 @@ pub(super) fn config(
             listener::address(&health.address, here.key("health").key("address"), problems)?;
         Some(Health { address })
     });
+    let admin = raw.admin.as_ref().and_then(|admin| {
+        let here = here.key("admin").key("address");
+        let address = listener::address(&admin.address, here, problems)?;
+        if !address.ip().is_loopback() {
+            let message = format!(
+                "`{address}` is not loopback: the admin listener is for this machine alone"
+            );
+            problems.add(here.at, message);
+        }
+        Some(Admin { address })
+    });
+    let pseudonyms = raw.audit.as_ref().is_some_and(|audit| audit.pseudonym_key.is_some());
     let audit =
         raw.audit.map(|audit| audit::audit(audit, here.key("audit"), around.base, problems));
     let drain = drain(&raw.drain, here.key("drain"), problems);
@@ -57,6 +69,7 @@ pub(super) fn config(
         upstreams: &upstreams,
         upstream_names: &around.upstreams,
         issuer_names: &around.issuers,
+        pseudonyms,
     };
     let (apis, routes, actions) = api::apis(raw.apis, here.key("apis"), &known, problems);
     let origins = origin::origins(
@@ -76,6 +89,7 @@ pub(super) fn config(
         },
         listeners,
         health,
+        admin,
         policies: Policies {
             directory: around.base.join(policies.directory),
             annotations_allowed: policies.annotations_allowed.into_iter().map(|a| a.0).collect(),

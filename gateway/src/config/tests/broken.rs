@@ -27,7 +27,7 @@ fn what_is_written_at_the_top() {
             "version: 1",
             "version: 1\ncolour: red",
             &[
-                "2:1: unknown key `colour` | the keys here are `version`, `gateway`, `include`, `listeners`, `health`, `policies`, `audit`, `issuers`, `upstreams`, `apis`, `origins`, `drain`, `reload`",
+                "2:1: unknown key `colour` | the keys here are `version`, `gateway`, `include`, `listeners`, `health`, `admin`, `policies`, `audit`, `issuers`, `upstreams`, `apis`, `origins`, `drain`, `reload`",
             ],
         ),
         (
@@ -74,6 +74,16 @@ fn what_is_written_at_the_top() {
             "policies: {directory: policies}",
             "policies: {directory: policies}\nhealth: {address: \"127.0.0.1:8443\"}",
             &["8:19: `127.0.0.1:8443` is used twice | first at p.yaml:5:14"],
+        ),
+        (
+            "policies: {directory: policies}",
+            "policies: {directory: policies}\nhealth: {address: \"[::1]:81\"}\nadmin: {address: \"[::1]:81\"}",
+            &["9:18: `[::1]:81` is used twice | first at p.yaml:8:19"],
+        ),
+        (
+            "policies: {directory: policies}",
+            "policies: {directory: policies}\nadmin: {address: 0.0.0.0:8082}",
+            &["8:18: `0.0.0.0:8082` is not loopback: the admin listener is for this machine alone"],
         ),
         (
             "policies: {directory: policies}",
@@ -282,7 +292,7 @@ fn listeners() {
             "other:\n",
             &[
                 "1:1: the key `listeners` is missing | The front doors",
-                "3:1: unknown key `other` | the keys here are `version`, `gateway`, `include`, `listeners`, `health`, `policies`, `audit`, `issuers`, `upstreams`, `apis`, `drain`, `reload`",
+                "3:1: unknown key `other` | the keys here are `version`, `gateway`, `include`, `listeners`, `health`, `admin`, `policies`, `audit`, `issuers`, `upstreams`, `apis`, `origins`, `drain`, `reload`",
             ],
         ),
     ]);
@@ -315,6 +325,11 @@ fn the_record() {
             "segment_bytes: 1MiB}",
             "segment_bytes: 1MiB}\n  heartbeat: 2m",
             &["10:14: 2m is above 1m, the most allowed"],
+        ),
+        (
+            "segment_bytes: 1MiB}",
+            "segment_bytes: 1MiB}\n  subjects: pseudonym",
+            &["10:13: pseudonyms need a key, `audit.pseudonym_key`"],
         ),
         (
             "segment_bytes: 1MiB}",
@@ -644,6 +659,19 @@ fn apis_and_routes() {
             "        upstream: orders",
             "        upstream: orders\n        checks: []\n        inspect: 1KiB",
             &["31:18: no check looks at the body"],
+        ),
+        (
+            "        upstream: orders",
+            "        upstream: orders\n        parameters: {ids: secret, id: secret}",
+            &[
+                "30:22: the path has no parameter `ids` | did you mean `id`?",
+                "30:35: a secret cannot be in the resource's id, which policy is asked about | `pseudonym` can",
+            ],
+        ),
+        (
+            "        upstream: orders",
+            "        upstream: orders\n        parameters: {id: pseudonym}",
+            &["30:22: pseudonyms need a key, `audit.pseudonym_key`"],
         ),
         (
             "        upstream: orders",

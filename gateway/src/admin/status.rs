@@ -1,0 +1,59 @@
+//! How the gateway is, as one JSON document.
+
+use ledger::{Health, Status};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use serde_json::{Value, json};
+
+use super::expiry::not_after;
+use crate::config::Config;
+use crate::snapshot::Snapshot;
+
+/// The log, the spool, what is in force, and when each certificate file's first certificate ends
+/// (`null` if that cannot be read).
+pub(crate) fn status(ready: bool, ledger: &Status, snapshot: &Snapshot) -> Value {
+    let record = match &ledger.health {
+        Health::Ok => "ok",
+        Health::Full => "full",
+        Health::Failed(_) => "failed",
+        Health::Closed => "closed",
+    };
+    let digests = snapshot.policies().digests();
+    json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "ready": ready,
+        "record": record,
+        "log": {
+            "origin": ledger.origin,
+            "size": ledger.size,
+            "synced": ledger.synced,
+            "shipped": ledger.shipped,
+            "unshipped_epochs": ledger.unshipped_epochs,
+            "open_decisions": ledger.open_decisions,
+        },
+        "spool": {
+            "used_bytes": ledger.spool_used_bytes,
+            "max_bytes": ledger.spool_max_bytes,
+            "above_watermark": ledger.above_watermark,
+        },
+        "digests": {
+            "config": snapshot.config().digest,
+            "policies": digests.policies,
+            "schema": digests.schema,
+            "entities": digests.entities,
+        },
+        "certificates": certificates(snapshot.config()),
+    })
+}
+
+fn certificates(config: &Config) -> Vec<Value> {
+    let ends = |path| {
+        let first = CertificateDer::pem_file_iter(path).ok()?.next()?.ok()?;
+        not_after(&first)
+    };
+    let told = config.listeners.iter().filter_map(|listener| {
+        let tls = listener.transport.tls()?;
+        Some(json!({"listener": listener.name, "not_after": ends(&tls.certificate)}))
+    });
+    told.collect()
+}
