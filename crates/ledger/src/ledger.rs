@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Semaphore, oneshot};
 use uuid::Uuid;
@@ -177,6 +177,9 @@ pub enum Health {
     Ok,
     /// The spool is full: every decision is refused.
     Full,
+    /// The disk has not answered for longer than a decision may wait: until it does, every
+    /// decision is refused.
+    Stalled,
     /// A write failed twice: every decision is refused, until the process is restarted.
     Failed(String),
     /// It was closed.
@@ -218,6 +221,8 @@ pub(crate) struct Position {
     pub(crate) size: u64,
     pub(crate) synced: u64,
     pub(crate) shipped: u64,
+    /// Since when the writer is at work, if it is.
+    pub(crate) busy_since: Option<Instant>,
 }
 
 /// How far a log is durable, for whoever reads its files.
@@ -299,7 +304,7 @@ impl Shared {
     fn why_stopped(&self) -> Unavailable {
         match self.health() {
             Health::Closed => Unavailable::Closed,
-            Health::Ok | Health::Full | Health::Failed(_) => Unavailable::Failed,
+            Health::Ok | Health::Full | Health::Stalled | Health::Failed(_) => Unavailable::Failed,
         }
     }
 
@@ -479,6 +484,8 @@ impl Ledger {
     pub fn status(&self) -> Status {
         let shared = self.shared();
         let position = shared.position().clone();
+        let busy = position.busy_since.map(|since| since.elapsed());
+        let stalled = busy.is_some_and(|busy| busy > self.handle.deadline);
         Status {
             origin: position.origin.to_string(),
             size: position.size,
@@ -490,7 +497,10 @@ impl Ledger {
             spool_used_bytes: shared.space.used(),
             spool_max_bytes: shared.space.max(),
             above_watermark: shared.space.above_watermark(),
-            health: shared.health(),
+            health: match shared.health() {
+                Health::Ok if stalled => Health::Stalled,
+                health => health,
+            },
         }
     }
 

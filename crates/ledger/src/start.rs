@@ -64,6 +64,7 @@ impl Ledger {
             size: 0,
             synced: 0,
             shipped: 0,
+            busy_since: None,
         };
         let shared = Arc::new(Shared::new(Arc::clone(&space), producer, now, position));
         let (progress, seen) = watch::channel(Progress { end: Walk::start(), ended: false });

@@ -197,7 +197,10 @@ impl Writer {
     /// Returns whom to tell that the log has ended, if somebody asked for it.
     fn work(&mut self) -> io::Result<Option<oneshot::Sender<()>>> {
         loop {
-            match self.next() {
+            self.shared.position().busy_since = None;
+            let next = self.next();
+            self.shared.position().busy_since = Some(Instant::now());
+            match next {
                 Next::Job(Job::End { done }) => {
                     self.shared.stop(Health::Closed);
                     return self.end("stop").map(|()| Some(done));

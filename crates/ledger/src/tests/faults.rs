@@ -93,6 +93,26 @@ async fn a_synced_that_failed_goes_on_failing() {
 }
 
 #[tokio::test]
+async fn a_disk_that_does_not_answer_is_said_until_it_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = Disk::default();
+    let mut options = options(dir.path(), 64);
+    options.deadline = Duration::from_millis(5);
+    let ledger = Ledger::start_on(options, disk.clone()).unwrap();
+    disk.faults.hold_syncs();
+    assert_eq!(record(&ledger, Durability::Strict).await.err(), Some(Unavailable::Late));
+    disk.faults.await_held();
+    let until = async |want: Health| {
+        while ledger.status().health != want {
+            tokio::task::yield_now().await;
+        }
+    };
+    until(Health::Stalled).await;
+    disk.faults.release();
+    until(Health::Ok).await;
+}
+
+#[tokio::test]
 async fn a_log_whose_files_are_gone_refuses_everything() {
     let dir = tempfile::tempdir().unwrap();
     let options = Options { heartbeat: Duration::from_millis(5), ..options(dir.path(), 64) };

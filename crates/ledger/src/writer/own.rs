@@ -247,6 +247,7 @@ impl Writer {
             size: 0,
             synced: 0,
             shipped: 0,
+            busy_since: Some(Instant::now()),
         };
         let cursor = Cursor::live(&self.maker.spool, &self.shared, &self.epoch, seen)
             .map_err(io::Error::other)?;
