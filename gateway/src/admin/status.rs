@@ -15,6 +15,7 @@ pub(crate) fn status(ready: bool, ledger: &Status, snapshot: &Snapshot) -> Value
     let record = match &ledger.health {
         Health::Ok => "ok",
         Health::Full => "full",
+        Health::Stalled => "stalled",
         Health::Failed(_) => "failed",
         Health::Closed => "closed",
     };
