@@ -6,6 +6,7 @@
 //! although everything that *can* be read is allowed here and reaches it.
 
 mod canaries;
+mod h2;
 mod headers;
 
 use std::{collections::BTreeMap, fs, path::Path};

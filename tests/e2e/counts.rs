@@ -1,10 +1,17 @@
 //! Every request is accounted for: one decision, one completion, whatever became of it.
 
-use std::{collections::BTreeSet, thread, time::Duration};
+mod cases;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    thread,
+    time::Duration,
+};
 
 use anyhow::Result;
 use fixtures::{
     client::{Client, Connection, Request},
+    h2,
     harness::{Setting, Setup, wait_for},
     idp::Fault,
     record::{Record, number, text},
@@ -13,6 +20,7 @@ use fixtures::{
 use serde_json::Value;
 
 use super::id;
+use cases::{Act, CASES, Case, Version};
 
 /// The host for which everything goes upstream, unseen by the rule engine.
 const HOST: &str = "api.example.test";
@@ -20,92 +28,6 @@ const HOST: &str = "api.example.test";
 const SOON: Duration = Duration::from_secs(20);
 /// Requests of the crowd: so many on each of so many connections.
 const CROWD: (usize, usize) = (50, 4);
-
-/// What a client does, and what the record must say of it.
-struct Case {
-    /// Also its `X-Request-ID`.
-    name: &'static str,
-    act: Act,
-    /// The request; `{id}` and `{token}` are filled in.
-    bytes: &'static str,
-    /// Of its decision; nothing if it has none, and is counted in an aggregate.
-    reason: &'static str,
-    outcome: &'static str,
-    detail: &'static str,
-    /// The status that the client hears, if it stays to hear one.
-    status: Option<u16>,
-}
-
-/// When the client leaves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Act {
-    /// With the answer, which is whole.
-    Stay,
-    /// With an answer that breaks off.
-    Broken,
-    /// As soon as it has sent.
-    Leave,
-    /// When the upstream has the head.
-    LeaveUpstream,
-    /// When the gateway asks the identity provider.
-    LeaveIdentify,
-}
-
-macro_rules! case {
-    ($name:literal, $act:ident, $status:expr, $reason:literal, $outcome:literal, $detail:literal, $bytes:expr) => {
-        Case {
-            name: $name,
-            act: Act::$act,
-            bytes: $bytes,
-            reason: $reason,
-            outcome: $outcome,
-            detail: $detail,
-            status: $status,
-        }
-    };
-}
-
-#[rustfmt::skip]
-const CASES: &[Case] = &[
-    case!("answered", Stay, Some(200), "permit", "answered", "",
-        "GET /public HTTP/1.1\r\nHost: localhost\r\nX-Request-ID: {id}\r\n\r\n"),
-    case!("head", Stay, Some(200), "permit", "answered", "",
-        "HEAD /public HTTP/1.1\r\nHost: localhost\r\nX-Request-ID: {id}\r\n\r\n"),
-    case!("nobody", Stay, Some(401), "unauthenticated", "answered", "",
-        "GET /orders HTTP/1.1\r\nHost: localhost\r\nX-Request-ID: {id}\r\n\r\n"),
-    case!("not-the-owner", Stay, Some(403), "forbidden", "answered", "",
-        "GET /orders/o-1002 HTTP/1.1\r\nHost: localhost\r\nX-Request-ID: {id}\r\nAuthorization: Bearer {token}\r\n\r\n"),
-    case!("unrouted", Stay, Some(404), "not_found", "answered", "",
-        "GET /nowhere HTTP/1.1\r\nHost: other.example.test\r\nX-Request-ID: {id}\r\n\r\n"),
-    case!("wrong-method", Stay, Some(405), "method_not_allowed", "answered", "",
-        "PATCH /public HTTP/1.1\r\nHost: localhost\r\nX-Request-ID: {id}\r\n\r\n"),
-    case!("unreadable", Stay, Some(400), "bare_lf", "answered", "",
-        "GET /public HTTP/1.1\nHost: localhost\n\n"),
-    case!("late-head", Stay, Some(408), "head_timeout", "answered", "",
-        "GET /public HTTP/1.1\r\nHost: loc"),
-    case!("cut-head", Leave, None, "head_incomplete", "answered", "",
-        "GET /public HTTP/1.1\r\nHost: loc"),
-    case!("cut-inspected-body", Leave, None, "body_malformed", "answered", "",
-        "POST /orders HTTP/1.1\r\nHost: localhost\r\nX-Request-ID: {id}\r\nContent-Length: 100\r\n\r\nten bytes."),
-    case!("late-inspected-body", Stay, Some(408), "body_timeout", "answered", "",
-        "POST /orders HTTP/1.1\r\nHost: localhost\r\nX-Request-ID: {id}\r\nContent-Length: 100\r\n\r\nten bytes."),
-    case!("cut-streamed-body", LeaveUpstream, None, "permit", "client_gone", "client_body_gone",
-        "POST /upload HTTP/1.1\r\nHost: api.example.test\r\nX-Request-ID: {id}\r\nContent-Length: 100\r\n\r\nten bytes."),
-    case!("late-streamed-body", Stay, Some(408), "permit", "timed_out", "client_body_stalled",
-        "POST /upload HTTP/1.1\r\nHost: api.example.test\r\nX-Request-ID: {id}\r\nContent-Length: 100\r\n\r\nten bytes."),
-    case!("malformed-streamed-body", Stay, Some(400), "permit", "answered", "client_body_malformed",
-        "POST /upload HTTP/1.1\r\nHost: api.example.test\r\nX-Request-ID: {id}\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nabcd\r\nfour\r\n"),
-    case!("left-while-waiting", LeaveUpstream, None, "permit", "client_gone", "",
-        "GET /slow?ms=2000 HTTP/1.1\r\nHost: api.example.test\r\nX-Request-ID: {id}\r\n\r\n"),
-    case!("left-while-streaming", LeaveUpstream, None, "permit", "client_gone", "",
-        "GET /stream?chunks=100000&ms=1 HTTP/1.1\r\nHost: api.example.test\r\nX-Request-ID: {id}\r\n\r\n"),
-    case!("left-while-keys-are-fetched", LeaveIdentify, None, "", "", "",
-        "GET /orders HTTP/1.1\r\nHost: localhost\r\nX-Request-ID: {id}\r\nAuthorization: Bearer {unknown}\r\n\r\n"),
-    case!("late-upstream", Stay, Some(504), "permit", "timed_out", "response_timeout",
-        "GET /slow?ms=60000 HTTP/1.1\r\nHost: api.example.test\r\nX-Request-ID: {id}\r\n\r\n"),
-    case!("reset-upstream", Broken, None, "permit", "upstream_failed", "reset",
-        "GET /reset HTTP/1.1\r\nHost: api.example.test\r\nX-Request-ID: {id}\r\n\r\n"),
-];
 
 fn start() -> Setting {
     let limits = "head_timeout: 400ms\n      body_idle_timeout: 400ms";
@@ -116,28 +38,62 @@ fn start() -> Setting {
     Setting::start("counts", &setup).expect("the product")
 }
 
-/// Does what a case says; what the client heard.
-fn act(setting: &Setting, case: &Case) -> Option<Message> {
+/// What the client heard, and what it keeps open.
+type Heard = (Option<Message>, Option<h2::Connection>);
+
+/// Does what a case says.
+fn act(setting: &Setting, case: &Case) -> Heard {
     let token = setting.idp.access_token("alice", "RS256").expect("a token");
     let unknown = setting.idp.hostile_token("unknown_kid", "alice").expect("a token");
     let bytes = case.bytes.replace("{id}", case.name);
     let bytes = bytes.replace("{token}", &token).replace("{unknown}", &unknown);
     let host = if case.bytes.contains(HOST) { HOST } else { "localhost" };
     let fetches = setting.idp.hits("/jwks");
-    let mut connection = setting.client_of(host).and_then(|c| c.connect()).expect("connect");
-    connection.send(bytes.as_bytes()).expect("send");
-    match case.act {
-        Act::Stay => Some(answer(case, &mut connection)),
-        Act::Broken => {
-            assert!(connection.answer("GET").is_err(), "{}: a whole answer", case.name);
-            None
-        }
-        Act::Leave => None,
+    let client = setting.client_of(host).expect("a client");
+    let until = || match case.act {
         Act::LeaveUpstream => wait_upstream(setting, case.name),
         Act::LeaveIdentify => {
             let asked = || Ok((setting.idp.hits("/jwks") > fetches).then_some(()));
             wait_for("a fetch of keys", SOON, asked).expect("asked");
-            None
+        }
+        Act::Stay | Act::Broken | Act::Leave => {}
+    };
+    if case.version != Version::H1 {
+        return act_h2(&client, case, &case.frames(&bytes), until);
+    }
+    let mut connection = client.connect().expect("connect");
+    connection.send(bytes.as_bytes()).expect("send");
+    until();
+    match case.act {
+        Act::Stay => (Some(answer(case, &mut connection)), None),
+        Act::Broken => {
+            assert!(connection.answer("GET").is_err(), "{}: a whole answer", case.name);
+            (None, None)
+        }
+        Act::Leave | Act::LeaveUpstream | Act::LeaveIdentify => (None, None),
+    }
+}
+
+/// The same on a stream. A client that resets it stays connected, unless that is not what it is
+/// about.
+fn act_h2(client: &Client, case: &Case, frames: &[u8], until: impl FnOnce()) -> Heard {
+    let mut connection = client.connect_h2().expect("connect");
+    connection.send(frames).expect("send");
+    until();
+    match case.act {
+        Act::Stay => {
+            let answer = connection.answer(1);
+            (Some(answer.unwrap_or_else(|error| panic!("{}: {error:#}", case.name))), None)
+        }
+        Act::Broken => {
+            let ending = connection.ending(1).expect("an end");
+            assert!(!matches!(ending, h2::Ending::Answered(_)), "{}: {ending:?}", case.name);
+            (None, None)
+        }
+        Act::Leave if case.version == Version::H2Frames => (None, None),
+        Act::Leave | Act::LeaveUpstream | Act::LeaveIdentify => {
+            connection.send(&h2::reset(1, h2::CANCEL)).expect("send");
+            (None, Some(connection))
         }
     }
 }
@@ -147,14 +103,13 @@ fn answer(case: &Case, connection: &mut Connection) -> Message {
     connection.final_answer(method).unwrap_or_else(|error| panic!("{}: {error:#}", case.name))
 }
 
-fn wait_upstream(setting: &Setting, name: &str) -> Option<Message> {
+fn wait_upstream(setting: &Setting, name: &str) {
     let there = || {
         let requests = setting.upstream.requests();
         let of_it = |message: &Message| message.field("x-request-id") == Some(name);
         Ok(requests.iter().any(|received| of_it(&received.message)).then_some(()))
     };
     wait_for(name, SOON, there).expect("at the upstream");
-    None
 }
 
 /// Good requests, one behind the other on each connection; the ids heard.
@@ -192,7 +147,7 @@ fn decision_of(record: &Record, case: &Case) -> String {
 
 fn check(record: &Record, case: &Case, heard: Option<&Message>) {
     let name = case.name;
-    if case.reason.is_empty() {
+    if case.outcome.is_empty() {
         let decided = |event: &Value| text(event, "/http_request/uid") == name;
         assert!(!record.with_code("decision").any(decided), "{name}: it has a decision");
         return;
@@ -201,12 +156,12 @@ fn check(record: &Record, case: &Case, heard: Option<&Message>) {
     let (decisions, completions) =
         (record.decisions().expect("once"), record.completions().expect("once"));
     let (decision, completion) = (decisions[id_of_it.as_str()], completions[id_of_it.as_str()]);
-    let is = (
-        text(decision, "/unmapped/reason"),
-        text(completion, "/unmapped/outcome"),
-        text(completion, "/unmapped/detail"),
-    );
-    assert_eq!(is, (case.reason, case.outcome, case.detail), "{name}: {completion}");
+    assert_eq!(text(decision, "/unmapped/reason"), case.reason, "{name}: {decision}");
+    for (pointer, words) in [("/unmapped/outcome", case.outcome), ("/unmapped/detail", case.detail)]
+    {
+        let word = text(completion, pointer);
+        assert!(words.split('|').any(|one| one == word), "{name}: `{word}` in {completion}");
+    }
     assert_eq!(decision["class_uid"], completion["class_uid"], "{name}");
     if let Some(heard) = heard {
         assert_eq!(id(heard), id_of_it, "{name}: the client's id");
@@ -226,10 +181,10 @@ fn heads_are_decisions_and_decisions_are_completions() {
     assert_eq!(known.status(), 200, "the keys are known");
     setting.idp.fault("/jwks", Fault::Hang);
 
-    let heard: Vec<Option<Message>> = thread::scope(|scope| {
+    let (heard, open): (Vec<Option<Message>>, Vec<_>) = thread::scope(|scope| {
         let setting = &setting;
         let acting: Vec<_> = CASES.iter().map(|case| scope.spawn(|| act(setting, case))).collect();
-        acting.into_iter().map(|done| done.join().expect("a case")).collect()
+        acting.into_iter().map(|done| done.join().expect("a case")).unzip()
     });
     setting.upstream.down().expect("down");
     let down = client.get("/public", &[]).expect("an answer");
@@ -240,6 +195,12 @@ fn heads_are_decisions_and_decisions_are_completions() {
     ids.extend(heard.iter().flatten().chain([&known, &down]).map(id));
 
     let heads = CASES.len() + CROWD.0 * CROWD.1 + 2;
+    let streams = |record: &Record| Ok::<_, anyhow::Error>(record.completions()?.len());
+    let counted = CASES.iter().filter(|case| case.outcome.is_empty()).count();
+    let cancelled = || Ok((streams(&setting.record()?)? + counted >= heads).then_some(()));
+    let ended = wait_for("a completion of each decision", SOON, cancelled);
+    // What was refused or abandoned on a connection is told when it is over.
+    drop(open);
     let accounted = || Ok((accounted(&setting.record()?)? >= heads).then_some(()));
     let all = wait_for("an account of each head", SOON, accounted);
     let health = Client::plain(setting.health());
@@ -249,6 +210,7 @@ fn heads_are_decisions_and_decisions_are_completions() {
     for (case, heard) in CASES.iter().zip(&heard) {
         check(&record, case, heard.as_ref());
     }
+    ended.expect("completions, while their connections are open");
     all.expect("accounts");
     sums(&record, heads, &ids, &metrics);
 }
@@ -257,6 +219,29 @@ fn heads_are_decisions_and_decisions_are_completions() {
 fn accounted(record: &Record) -> Result<usize> {
     let aggregated: u64 = record.with_code("aggregate").map(|event| number(event, "/count")).sum();
     Ok(record.completions()?.len() + usize::try_from(aggregated)?)
+}
+
+/// What the connections' aggregates count, one event for each.
+fn counts(record: &Record) -> BTreeMap<String, u64> {
+    let mut counts = BTreeMap::new();
+    for event in record.with_code("aggregate") {
+        assert_eq!(text(event, "/unmapped/scope"), "connection", "{event}");
+        let of_event = event.pointer("/unmapped/counts").and_then(Value::as_object);
+        for (reason, count) in of_event.expect("counts") {
+            assert_eq!(count, 1, "{event}");
+            *counts.entry(reason.clone()).or_insert(0) += 1;
+        }
+    }
+    counts
+}
+
+/// The cases without a decision.
+fn uncounted() -> BTreeMap<String, u64> {
+    let mut counts = BTreeMap::new();
+    for case in CASES.iter().filter(|case| case.outcome.is_empty()) {
+        *counts.entry(case.reason.to_owned()).or_insert(0) += 1;
+    }
+    counts
 }
 
 /// Heads = decisions + what aggregates stand for; decisions = completions; answers ≤ heads.
@@ -269,9 +254,11 @@ fn sums(record: &Record, heads: usize, ids: &BTreeSet<String>, metrics: &str) {
     let decided = u64::try_from(decisions.len()).expect("a number");
     assert_eq!(heads, decided + aggregated);
     assert!(ids.iter().all(|id| decisions.contains_key(id.as_str())), "an id without a decision");
-    assert_eq!(aggregated, 1, "who left before there was a decision");
-    for name in ["heads_begun_total", "heads_taken_total"] {
-        let line = format!("portcullis_{name} {heads}\n");
+    assert_eq!(counts(record), uncounted(), "who has no decision");
+    let untaken = |case: &&Case| case.outcome.is_empty() && case.reason != "abandoned";
+    let untaken = CASES.iter().filter(untaken).count() as u64;
+    for (name, count) in [("heads_begun_total", heads), ("heads_taken_total", heads - untaken)] {
+        let line = format!("portcullis_{name} {count}\n");
         assert!(metrics.contains(&line), "no `{}` in:\n{metrics}", line.trim_end());
     }
     let close = record.with_code("log_close").next().expect("a log_close");
