@@ -311,17 +311,12 @@ impl Running {
             Ok(Ok(next)) => next,
             Ok(Err(problems)) => {
                 let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-                for problem in &problems {
-                    error!(problem, "reload");
-                }
-                self.reloaded(&before, trigger, &problems).await;
-                return (keys, Outcome { problems, kept: Vec::new() });
+                return (keys, self.refused(&before, trigger, problems).await);
             }
             Err(error) => {
                 error!(%error, "reload");
                 let problems = vec!["the load did not end".to_owned()];
-                self.reloaded(&before, trigger, &problems).await;
-                return (keys, Outcome { problems, kept: Vec::new() });
+                return (keys, self.refused(&before, trigger, problems).await);
             }
         };
         let (old, new) = (before.config(), next.config());
@@ -341,7 +336,18 @@ impl Running {
                 );
             }
         }
-        self.renew_certificates(old);
+        let certificates = match renewed(old) {
+            Ok(certificates) => certificates,
+            Err(problems) => {
+                return (keys, self.refused(&before, trigger, problems).await);
+            }
+        };
+        // New connections see the certificates that are in the files now.
+        for (served, new) in self.certificates.iter().zip(certificates) {
+            if let (Some(served), Some(new)) = (served, new) {
+                served.store(Arc::new(new));
+            }
+        }
         let next = self.gateway.snapshots().replace(next);
         self.reloaded(&next, trigger, &[]).await;
         let outcome = Outcome { problems: Vec::new(), kept };
@@ -352,15 +358,13 @@ impl Running {
         (self.keep_keys_fresh(), outcome)
     }
 
-    /// New connections see the certificates that are in the files now.
-    fn renew_certificates(&self, config: &Config) {
-        for (listener, served) in config.listeners.iter().zip(&self.certificates) {
-            let (Some(tls), Some(served)) = (listener.transport.tls(), served) else { continue };
-            match server_config(&listener.name, tls) {
-                Ok(config) => served.store(Arc::new(config)),
-                Err(error) => error!(%error, "reload: the old certificate stays"),
-            }
+    /// Nothing of it is taken: what there was stays.
+    async fn refused(&self, snapshot: &Snapshot, trigger: &str, problems: Vec<String>) -> Outcome {
+        for problem in &problems {
+            error!(problem, "reload");
         }
+        self.reloaded(snapshot, trigger, &problems).await;
+        Outcome { problems, kept: Vec::new() }
     }
 
     async fn reloaded(&self, snapshot: &Snapshot, trigger: &str, problems: &[String]) {
@@ -487,6 +491,19 @@ fn certificates(config: &Config) -> Result<Certificates, RunError> {
             .map(|config| config.map(|config| Arc::new(ArcSwap::from_pointee(config))))
     };
     config.listeners.iter().map(served).collect()
+}
+
+/// The certificates that are in the files now, if all of them are good; else every problem.
+fn renewed(config: &Config) -> Result<Vec<Option<ServerConfig>>, Vec<String>> {
+    let (mut good, mut problems) = (Vec::new(), Vec::new());
+    for listener in &config.listeners {
+        let renewed = listener.transport.tls().map(|tls| server_config(&listener.name, tls));
+        match renewed.transpose() {
+            Ok(config) => good.push(config),
+            Err(error) => problems.push(error.to_string()),
+        }
+    }
+    if problems.is_empty() { Ok(good) } else { Err(problems) }
 }
 
 fn server_config(listener: &str, tls: &config::Tls) -> Result<ServerConfig, RunError> {

@@ -1,6 +1,12 @@
 //! Starting, stopping, being killed, and being told to read its files again.
 
-use std::{fs, process::ExitStatus, thread, time::Duration};
+use std::{
+    fs,
+    process::ExitStatus,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
+};
 
 use fixtures::{
     certs::Certs,
@@ -249,17 +255,59 @@ fn what_cannot_be_reloaded_is_said_and_stays() {
     assert!(!setting.dir().join("other").exists());
 }
 
+/// Ends what goes on until then, also when a test fails.
+struct Until<'a>(&'a AtomicBool);
+
+impl Drop for Until<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
-fn a_certificate_is_renewed_by_a_reload() {
+fn a_certificate_is_renewed_under_load_and_a_broken_one_is_not_taken() {
     let mut setting = setting("renewed");
-    let new = Certs::generate().expect("certificates");
-    let trusting = Client::tls(setting.door(), "localhost", &new.authority).expect("a client");
-    assert!(trusting.connect().is_err(), "trusted before it is there");
-    let old = setting.client().and_then(|client| client.connect()).expect("the old one");
-    new.write(setting.dir()).expect("write");
-    assert!(reload(&mut setting).0);
-    assert_eq!(trusting.get("/public", &[]).expect("the new one").status(), 200);
-    drop(old);
+    let door = setting.door();
+    let trusting = |authority: &str| Client::tls(door, "localhost", authority).expect("a client");
+    let old = fs::read_to_string(setting.authority()).expect("the authority");
+    let (new, other) = (Certs::generate(), Certs::generate());
+    let (new, other) = (new.expect("certificates"), other.expect("certificates"));
+    let (either, renewed) =
+        (trusting(&format!("{old}{}", new.authority)), trusting(&new.authority));
+    assert!(renewed.connect().is_err(), "trusted before it is there");
+
+    let over = AtomicBool::new(false);
+    let answers = thread::scope(|scope| {
+        let until = Until(&over);
+        let ask = || {
+            let ask = |_: &usize| either.get("/public", &[]).expect("an answer").status() == 200;
+            (0..).take_while(|_| !over.load(Ordering::Relaxed)).filter(ask).count()
+        };
+        let asking: Vec<_> = (0..4).map(|_| scope.spawn(ask)).collect();
+        let mut renew = || {
+            new.write(setting.dir()).expect("write");
+            assert!(reload(&mut setting).0);
+            for _ in 0..10 {
+                assert_eq!(renewed.get("/public", &[]).expect("the new one").status(), 200);
+            }
+            // The key of another certificate; then no certificate at all.
+            fs::write(setting.dir().join("tls.key"), &other.key).expect("write");
+            let (accepted, event) = reload(&mut setting);
+            assert!(!accepted && event.contains("tls."), "{event}");
+            fs::write(setting.dir().join("tls.crt"), "nothing").expect("write");
+            let (accepted, event) = reload(&mut setting);
+            assert!(!accepted && event.contains("tls.crt"), "{event}");
+            assert_eq!(renewed.get("/public", &[]).expect("still").status(), 200);
+        };
+        renew();
+        drop(until);
+        asking.into_iter().map(|done| done.join().expect("no failed handshake")).sum::<usize>()
+    });
+    println!("renewed under load: answers={answers}");
+    assert!(answers >= 4, "{answers} answers meanwhile");
+    let record = setting.record().expect("events");
+    let failed = record.with_code("aggregate").count();
+    assert!(failed <= 1, "{failed} failed handshakes, with the one that trusted too early");
 }
 
 #[test]
