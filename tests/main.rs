@@ -17,6 +17,7 @@ mod faults;
 mod flood;
 mod issuers;
 mod layers;
+mod limits;
 mod load;
 #[cfg(feature = "components")]
 mod trail;
