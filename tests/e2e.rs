@@ -2,13 +2,16 @@
 //! each read by itself and held against the others.
 
 mod admin;
+mod cors;
 mod counts;
 mod edge;
+mod expect;
 mod hidden;
 mod life;
 mod replay;
 mod sent;
 mod spool;
+mod trailers;
 
 use fixtures::{
     client::Request,

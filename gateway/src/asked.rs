@@ -1,15 +1,16 @@
 //! What is known of a request from its first moment, and kept for its record and its answer
 //! while the exchange itself is on its way.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue};
 use ledger::Durability;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use signals::Conn;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use crate::cors::Said;
 pub(crate) use crate::read::now_ms;
 use crate::read::{PendingRecord, Raw};
 use crate::record::Mark;
@@ -26,6 +27,7 @@ pub(crate) struct Asked {
     pub(crate) started: Instant,
     pub(crate) request_id: Option<HeaderValue>,
     html: bool,
+    said: OnceLock<Said>,
     record: PendingRecord,
 }
 
@@ -46,6 +48,7 @@ impl Asked {
             started: raw.started,
             request_id: request.and_then(refuse::request_id),
             html: request.is_some_and(refuse::prefers_html),
+            said: OnceLock::new(),
             record,
         }
     }
@@ -53,6 +56,18 @@ impl Asked {
     /// Its record begins: from here the ledger accounts for it, or what counts for the ledger.
     pub(crate) fn accounted_for(&self) {
         self.record.begin();
+    }
+
+    /// What its answer says to the browser of another origin, whoever makes the answer.
+    pub(crate) fn says(&self, said: Said) {
+        let _ = self.said.set(said);
+    }
+
+    /// Has an answer say it.
+    pub(crate) fn say(&self, headers: &mut HeaderMap) {
+        if let Some(said) = self.said.get() {
+            said.put(headers);
+        }
     }
 
     pub(crate) fn mark(&self, durability: Durability) -> Mark<'_> {

@@ -74,6 +74,9 @@ impl Why {
     pub const METHOD_NOT_ALLOWED: Self =
         Self { kind: Kind::Unrouted, reason: "method_not_allowed" };
 
+    /// A page of that origin may not send such a request.
+    pub const PREFLIGHT_REFUSED: Self = Self { kind: Kind::Unrouted, reason: "preflight_refused" };
+
     /// The request could not be read.
     pub fn unreadable(unreadable: Unreadable) -> Self {
         Self { kind: Kind::Unreadable, reason: unreadable.code() }

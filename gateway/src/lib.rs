@@ -11,6 +11,7 @@
 pub mod admin;
 pub mod cli;
 pub mod config;
+pub mod cors;
 pub mod flood;
 pub mod forward;
 pub mod listen;
@@ -40,6 +41,7 @@ use tokio::time::{Duration, Instant};
 use verdict::{Audit, Permit, Question, Refused, Resource, Verdict};
 
 use asked::{Asked, now_ms};
+use cors::{Granted, Preflight};
 use flood::{Admit, Counted, Flood, Why};
 use forward::{Account, Answer, Onward, Pools, Upstream};
 use listen::ConnectionSummary;
@@ -47,7 +49,7 @@ use metrics::Metrics;
 use read::{Exchange, Raw};
 use record::{Decided, TurnedAway};
 use refuse::Reason;
-use route::{Inspect, Match, Origin, Route};
+use route::{Inspect, Match, Origin, Route, Routes};
 use snapshot::{Snapshot, Snapshots};
 
 /// Time the inspected part of a body has to come in.
@@ -88,7 +90,11 @@ struct Turn {
 enum Reject {
     Unreadable(Unreadable),
     NotFound,
-    MethodNotAllowed { allow: String },
+    MethodNotAllowed {
+        allow: String,
+    },
+    /// What is granted; nothing, if it is refused.
+    Preflight(Option<Granted>),
 }
 
 /// The decision could not be recorded: nothing is done.
@@ -124,7 +130,7 @@ impl Gateway {
         let snapshot = self.snapshots.current();
         self.ledger.count_request();
         let Read { exchange, route, upstream, resource, origin, path } =
-            match self.read(&snapshot, raw).await {
+            match self.read(&snapshot, &asked, raw).await {
                 Ok(read) => read,
                 Err(turn) => return self.reject(&snapshot, &asked, turn).await,
             };
@@ -193,7 +199,7 @@ impl Gateway {
     }
 
     /// The exchange, its route, and as much of its body as the route inspects.
-    async fn read(&self, snapshot: &Snapshot, raw: Raw) -> Result<Read, Turn> {
+    async fn read(&self, snapshot: &Snapshot, asked: &Asked, raw: Raw) -> Result<Read, Turn> {
         let Raw { head, client, body, conn, port, .. } = raw;
         let mut request = match head {
             Ok(request) => request,
@@ -209,15 +215,16 @@ impl Gateway {
             return Err(Turn::unreadable(why, Some(request), None));
         }
         let path = &request.path;
-        let (route, params) =
-            match snapshot.routes().find(request.host.as_str(), &request.method, path.segments()) {
-                Match::Found { route, params } => (Some(route), params),
-                Match::WrongMethod { allow, route } => {
-                    let why = Reject::MethodNotAllowed { allow };
-                    return Err(Turn::new(why, Some(request), Some(route)));
-                }
-                Match::NoRoute => (None, Vec::new()),
-            };
+        let (found, preflight) = look_up(snapshot.routes(), &request);
+        let (route, params) = match found {
+            Match::Found { route, params } => (Some(route), params),
+            Match::WrongMethod { allow, route } => {
+                let wrong = Reject::MethodNotAllowed { allow };
+                let why = if preflight { Reject::Preflight(None) } else { wrong };
+                return Err(Turn::new(why, Some(request), Some(route)));
+            }
+            Match::NoRoute => (None, Vec::new()),
+        };
         let opaque = |opt: fn(&Route) -> bool| route.as_deref().is_some_and(opt);
         if path.encoded_slash() && !opaque(|route| route.encoded_slash_opaque) {
             return Err(Turn::unreadable(Unreadable::EncodedSlash, Some(request), route));
@@ -229,10 +236,22 @@ impl Gateway {
         let (Some(route), Some(upstream)) = (route, upstream) else {
             return Err(Turn::new(Reject::NotFound, Some(request), None));
         };
+        if let Some(cors) = &route.cors {
+            if preflight {
+                let why = Reject::Preflight(cors.grant(&request, &route.methods));
+                return Err(Turn::new(why, Some(request), Some(route)));
+            }
+            asked.says(cors.said(&request));
+        }
         let params = route.recorded(params, snapshot.pseudonyms());
         let recorded = route.recorded_path(path.as_str(), path.segments(), &params);
         let resource = route.resource(&params);
         let mut exchange = Exchange { request, body, conn };
+        if route.inspect != Inspect::None && exchange.awaits_continue() {
+            // The decision would wait for the body, and the body for the decision.
+            let request = Some(exchange.request);
+            return Err(Turn::unreadable(Unreadable::ExpectUnsupported, request, Some(route)));
+        }
         if let Inspect::Bytes(limit) = route.inspect
             && let Err(error) = exchange.inspect(limit, Instant::now() + INSPECT_DEADLINE).await
         {
@@ -307,6 +326,7 @@ impl Gateway {
             Ok(mut answer) => {
                 refuse::mark(answer.headers_mut(), None, request_id);
                 refuse::restrict(answer.headers_mut(), cache);
+                asked.say(answer.headers_mut());
                 self.ledger.count_answer();
                 answer.map(Either::Left)
             }
@@ -348,11 +368,49 @@ impl Gateway {
                 let reason = Reason::MethodNotAllowed(allow);
                 (Why::METHOD_NOT_ALLOWED, Turned::MethodNotAllowed, reason)
             }
+            Reject::Preflight(None) => {
+                (Why::PREFLIGHT_REFUSED, Turned::PreflightRefused, Reason::PreflightRefused)
+            }
+            Reject::Preflight(Some(granted)) => {
+                return self.grant(snapshot, asked, &turn, granted).await;
+            }
         };
         if self.flood.admit(asked.conn.ip, why, now_ms()) == Admit::Fold {
             self.metrics.turned_away();
             return self.folded(reason, asked, None);
         }
+        match self.turned_away(snapshot, asked, &turn, turned).await {
+            Ok(account) => self.own(account, reason, asked, None),
+            Err(Unrecorded) => self.unavailable(asked),
+        }
+    }
+
+    /// The answer to a preflight that the route's configuration grants.
+    async fn grant(
+        &self,
+        snapshot: &Snapshot,
+        asked: &Asked,
+        turn: &Turn,
+        granted: &Granted,
+    ) -> Answered {
+        let account = self.turned_away(snapshot, asked, turn, Turned::Preflight).await;
+        let Ok(account) = account else {
+            return self.unavailable(asked);
+        };
+        let mut answer = refuse::no_content(&asked.client(None));
+        granted.put(answer.headers_mut());
+        self.ledger.count_answer();
+        account.answer(answer).map(Either::Left)
+    }
+
+    /// Records what policy is not asked about.
+    async fn turned_away(
+        &self,
+        snapshot: &Snapshot,
+        asked: &Asked,
+        turn: &Turn,
+        why: Turned<'_>,
+    ) -> Result<Account<Open>, Unrecorded> {
         let path = turn.request.as_ref().and_then(|request| {
             snapshot.routes().concealed_path(request.path.as_str(), request.path.segments())
         });
@@ -362,7 +420,7 @@ impl Gateway {
         });
         let turned = TurnedAway {
             mark: asked.mark(Durability::Buffered),
-            why: turned,
+            why,
             conn: &asked.conn,
             request: turn.request.as_ref(),
             path: path.as_deref(),
@@ -370,15 +428,11 @@ impl Gateway {
             route: turn.route.as_ref().map(|route| route.name.as_str()),
         };
         let decision = turned.record(self.ledger.producer());
-        let Ok(receipt) = self.open(asked, decision, Durability::Buffered, ()).await else {
-            return self.unavailable(asked);
-        };
+        let ((), open) = self.open(asked, decision, Durability::Buffered, ()).await?.split();
         self.metrics.turned_away();
-        let ((), open) = receipt.split();
         let method =
             turn.request.as_ref().map_or(http::Method::GET, |request| request.method.clone());
-        let account = Account::new(open, &method, asked.started);
-        self.own(account, reason, asked, None)
+        Ok(Account::new(open, &method, asked.started))
     }
 
     /// The refusal, if it is one of a flood: then it is counted from now on.
@@ -397,7 +451,9 @@ impl Gateway {
         asked.accounted_for();
         self.metrics.folded();
         self.ledger.count_answer();
-        refuse::answer(reason, &asked.nobody(message)).map(|body| Either::Right(Full::new(body)))
+        let mut answer = refuse::answer(reason, &asked.nobody(message));
+        asked.say(answer.headers_mut());
+        answer.map(|body| Either::Right(Full::new(body)))
     }
 
     /// An answer of the gateway's own, accounted for.
@@ -409,7 +465,9 @@ impl Gateway {
         message: Option<&str>,
     ) -> Answered {
         self.ledger.count_answer();
-        account.answer(refuse::answer(reason, &asked.client(message))).map(Either::Left)
+        let mut answer = refuse::answer(reason, &asked.client(message));
+        asked.say(answer.headers_mut());
+        account.answer(answer).map(Either::Left)
     }
 
     /// Nothing was recorded, so nothing is done, and no decision has an id.
@@ -428,6 +486,20 @@ impl Turn {
     fn unreadable(why: Unreadable, request: Option<Request>, route: Option<Arc<Route>>) -> Self {
         Self::new(Reject::Unreadable(why), request, route)
     }
+}
+
+/// What a request means, and whether it is a preflight that its route's configuration answers:
+/// that one means what it asks about.
+fn look_up(routes: &Routes, request: &Request) -> (Match, bool) {
+    let find =
+        |method: &http::Method| routes.find(request.host.as_str(), method, request.path.segments());
+    if let Some(Preflight { method }) = Preflight::of(request) {
+        let found = find(&method);
+        if found.route().is_some_and(|route| route.cors.is_some()) {
+            return (found, true);
+        }
+    }
+    (find(&request.method), false)
 }
 
 /// The route's durability, or what policy raises it to; it is never lowered.

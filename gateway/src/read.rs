@@ -19,7 +19,7 @@ mod watch;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use signals::{Conn, Request, Unreadable};
+use signals::{Conn, Framing, Protocol, Request, Unreadable};
 use tokio::time::Instant;
 
 pub(crate) use self::alarm::Alarm;
@@ -105,8 +105,17 @@ pub struct Exchange {
 }
 
 impl Exchange {
+    /// The client keeps its body back until it is sent `100 Continue` (RFC 9110 §10.1.1), which
+    /// happens when the first piece of the body is asked for.
+    pub fn awaits_continue(&self) -> bool {
+        self.request.protocol == Protocol::Http11
+            && !matches!(self.request.framing, Framing::None | Framing::Length(0))
+            && self.request.headers.get("expect").is_some()
+    }
+
     /// Reads the first `limit` bytes of the body into `request.inspected`; [`Exchange::body`]
-    /// still gives the whole body. A client that awaits `100 Continue` is sent it.
+    /// still gives the whole body. Of a client that awaits `100 Continue`, nothing is read before
+    /// its request is decided.
     ///
     /// # Errors
     /// The body is malformed, too long, too slow or does not come by `deadline`.

@@ -41,6 +41,8 @@ pub enum Reason<'a> {
     NotFound,
     /// The path is known, the method is not; the methods it has, for `Allow`.
     MethodNotAllowed(&'a str),
+    /// A page of this origin may not send such a request.
+    PreflightRefused,
     /// Forwarding went wrong.
     Failed(Failure),
     /// The decision could not be recorded, so nothing is done.
@@ -102,6 +104,14 @@ pub fn answer(reason: Reason<'_>, client: &Client<'_>) -> Response<Bytes> {
     }
     reason.fields(client.realm, headers);
     mark(headers, client.decision_id, client.request_id.cloned());
+    response
+}
+
+/// An answer that says all in its fields.
+pub fn no_content(client: &Client<'_>) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    mark(response.headers_mut(), client.decision_id, client.request_id.cloned());
     response
 }
 
@@ -171,6 +181,7 @@ impl Reason<'_> {
             Self::Unreadable(unreadable) => unreadable.status(),
             Self::NotFound => 404,
             Self::MethodNotAllowed(_) => 405,
+            Self::PreflightRefused => 403,
             Self::Failed(failure) => failure.status(),
             Self::Unrecorded => 503,
         }
@@ -191,6 +202,7 @@ impl Reason<'_> {
             Self::Unreadable(_) => Some("The request cannot be read without doubt."),
             Self::NotFound => None,
             Self::MethodNotAllowed(_) => Some("The resource does not take this method."),
+            Self::PreflightRefused => Some("Pages of this origin may not send this request."),
             Self::Failed(failure) => match failure.status() {
                 502 => Some("The service behind did not answer as it should."),
                 504 => Some("The service behind did not answer in time."),
@@ -208,7 +220,11 @@ impl Reason<'_> {
                 rate(refusal.class, &facts.rate, headers);
             }
             Self::MethodNotAllowed(methods) => set(headers, ALLOW, methods.to_owned()),
-            Self::Unreadable(_) | Self::NotFound | Self::Failed(_) | Self::Unrecorded => {}
+            Self::Unreadable(_)
+            | Self::NotFound
+            | Self::PreflightRefused
+            | Self::Failed(_)
+            | Self::Unrecorded => {}
         }
     }
 }

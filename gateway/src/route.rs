@@ -20,6 +20,7 @@ use signals::Checks;
 use verdict::{Action, Resource};
 
 use crate::config::{Api, Upstream};
+use crate::cors::Cors;
 
 mod origin;
 mod recorded;
@@ -65,6 +66,8 @@ pub struct Route {
     pub matrix_params_opaque: bool,
     /// The upstream gets the client's `Authorization`.
     pub forward_authorization: bool,
+    /// What the pages of other origins may do with it.
+    pub cors: Option<Cors>,
 }
 
 /// How much of a body is looked at before the decision.
@@ -144,6 +147,16 @@ pub enum Match {
     },
     /// No such host or path.
     NoRoute,
+}
+
+impl Match {
+    /// The route of the path, whatever its methods.
+    pub fn route(&self) -> Option<&Route> {
+        match self {
+            Self::Found { route, .. } | Self::WrongMethod { route, .. } => Some(route),
+            Self::NoRoute => None,
+        }
+    }
 }
 
 /// All routes.

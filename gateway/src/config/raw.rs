@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 use super::{
     secret::SecretSource,
     units::{
-        ActionName, Address, Annotation, Cidr, Domain, Endpoint, EntityType, Glob, Host, HostPort,
-        IdTemplate, InspectText, Method, Name, Namespace, OriginText, PathTemplate, Size, Time,
-        TopicPrefix,
+        ActionName, Address, Annotation, Cidr, Domain, Endpoint, EntityType, FieldName, Glob, Host,
+        HostPort, IdTemplate, InspectText, Method, Name, Namespace, OriginText, PathTemplate, Size,
+        Time, TopicPrefix, WebOrigin,
     },
 };
 
@@ -489,6 +489,8 @@ pub(super) struct Api {
     pub(super) namespace: Namespace,
     /// Issuers whose tokens it takes, by name, or `none`.
     pub(super) issuers: Issuers,
+    /// What the pages of other origins may do with its routes, in a browser.
+    pub(super) cors: Option<Cors>,
     /// What can be asked of it. Text in a path goes before a parameter, and the path before the method.
     #[schemars(length(min = 1, max = 10_000))]
     pub(super) routes: Vec<Route>,
@@ -551,6 +553,28 @@ pub(super) struct Route {
     /// The upstream gets the client's `Authorization`.
     #[serde(default)]
     pub(super) forward_authorization: bool,
+    /// What the pages of other origins may do with it, in place of what the API says.
+    pub(super) cors: Option<Cors>,
+}
+
+/// What the pages of other origins may do, in a browser (CORS). Their preflights are answered by
+/// the gateway and recorded; the upstream sees none, and what it says of origins is replaced.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Cors {
+    /// Origins whose pages may read the answers; `*` alone for every page, without credentials.
+    #[schemars(length(min = 1, max = 256), extend("uniqueItems" = true))]
+    pub(super) origins: Vec<WebOrigin>,
+    /// Fields that their requests may have beyond those that any page may send.
+    #[serde(default)]
+    #[schemars(length(max = 64), extend("uniqueItems" = true))]
+    pub(super) headers: Vec<FieldName>,
+    /// Time a browser may keep the answer to a preflight. At most `24h`.
+    #[serde(default = "ten_minutes")]
+    pub(super) max_age: Time,
+    /// Their requests may come with cookies.
+    #[serde(default)]
+    pub(super) credentials: bool,
 }
 
 /// The thing a request is about.

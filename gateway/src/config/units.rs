@@ -55,6 +55,12 @@ texts! {
     /// A range of addresses.
     Cidr r"^([0-9.]+|[0-9a-fA-F:.]+)/[0-9]{1,3}$" "a range of addresses" ["10.0.0.0/8", "2001:db8::/32"]
 
+    /// The origin of a page, as browsers write it, or `*` for every page.
+    WebOrigin r"^(\*|https?://([a-z0-9_.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?)$" "an origin of the form `https://host`, or `*`" ["https://app.example.com"]
+
+    /// The name of a header field.
+    FieldName r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$" "the name of a header field" ["Authorization", "Content-Type"]
+
     /// A method, in upper case (RFC 9110 §9). None implies another: `HEAD` and `OPTIONS` are listed like the rest.
     Method r"^[A-Z][A-Z-]{0,31}$" "a method in upper case" ["GET", "POST"]
 

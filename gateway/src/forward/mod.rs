@@ -104,6 +104,8 @@ async fn relay<E: Entry>(
     entry: E,
 ) -> Result<Response<Answer<E>>, Failed<E>> {
     let Onward { upstream, origin, identity, trace, authorization, started } = onward;
+    // To take the first piece of a body that is expected is what sends `100 Continue`.
+    let expected = exchange.awaits_continue();
     let Exchange { request, body, conn } = exchange;
     let (upload, progress) = Upload::new(body, request.framing, upstream.limits.idle_timeout);
     let mut account = Account::new(entry, &request.method, started);
@@ -122,8 +124,6 @@ async fn relay<E: Entry>(
         let head = source.head()?;
         ask(pools, upstream, head.map(|()| upload), progress).await
     });
-    // To take the first piece of a body that is expected is what sends `100 Continue`.
-    let expected = request.headers.get("expect").is_some();
     match gate(expected, asked, account.synced()).await {
         Ok((mut response, address)) => {
             account.connected(Some(address));

@@ -5,6 +5,9 @@
 //! `Host`, `:scheme` with the door. `Host` is filled in where only `:authority` names it, and
 //! `Cookie` crumbs are joined (§8.2.3), so that everybody behind sees one form.
 //!
+//! `Expect: 100-continue` is refused by name (RFC 9110 §10.1.1 has the client ask again without
+//! it): hyper has no interim answers here, and a client that awaits one must not be left waiting.
+//!
 //! Deliberately absent: what the h2 crate refuses before anyone is asked (pseudo-header fields
 //! missing, repeated or misplaced, upper case, control characters, a length that the body does
 //! not have); it resets the stream. A fragment in `:path` it cuts off: nobody behind sees one.
@@ -92,7 +95,9 @@ pub fn parse(parts: Parts, bodiless: bool, limits: &h1::Limits) -> Result<Reques
     let line_bytes = method.as_str().len() + target_bytes + " ".len() + " HTTP/1.1\r\n".len();
     let headers = fields(&headers, &uri, line_bytes, limits)?;
     let (host, port) = host(&headers, &uri)?;
-    h1::expects(&headers)?;
+    if h1::expects(&headers)? && !bodiless {
+        return Err(Unreadable::ExpectUnsupported);
+    }
     Ok(Request {
         protocol: Protocol::Http2,
         method,

@@ -44,6 +44,7 @@ fn route(line: &str) -> Route {
         encoded_slash_opaque: false,
         matrix_params_opaque: false,
         forward_authorization: false,
+        cors: None,
     }
 }
 

@@ -134,8 +134,6 @@ pub(super) const CASES: &[Case] = &[
         "\0\0\0\x01\x01\0\0\0\x01"),
     case!("h2-broken-head", H2Frames, Broken, None, "protocol_error", "", "",
         "\0\0\x03\x01\x05\0\0\0\x01\x7e\x01a"),
-    case!("h2-cut-head", H2Frames, Leave, None, "head_incomplete", "", "",
-        "\0\0\x09\x01\x05\0\0\0\x01\x02"),
 ];
 
 impl Case {

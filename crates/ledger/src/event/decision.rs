@@ -234,6 +234,8 @@ pub enum Turned<'a> {
     MethodNotAllowed,
     /// A CORS preflight, answered from the route's configuration.
     Preflight,
+    /// A CORS preflight that the route's configuration refuses.
+    PreflightRefused,
 }
 
 impl<'a> Turned<'a> {
@@ -244,13 +246,14 @@ impl<'a> Turned<'a> {
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::Preflight => "preflight",
+            Self::PreflightRefused => "preflight_refused",
         }
     }
 
     pub(super) fn severity(self) -> Coded {
         match self {
             Self::Unreadable { .. } => severity::MEDIUM,
-            Self::NotFound | Self::MethodNotAllowed => severity::LOW,
+            Self::NotFound | Self::MethodNotAllowed | Self::PreflightRefused => severity::LOW,
             Self::Preflight => severity::INFORMATIONAL,
         }
     }

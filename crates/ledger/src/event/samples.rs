@@ -134,6 +134,7 @@ fn decisions() -> Vec<Decision> {
         Turned::NotFound,
         Turned::MethodNotAllowed,
         Turned::Preflight,
+        Turned::PreflightRefused,
     ] {
         for method in
             ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "BREW"]

@@ -18,6 +18,7 @@ use crate::{
         raw,
         units::{Name, Size},
     },
+    cors::{Cors, Origins},
     route::{Hidden, HostPattern, Inspect, ResourceRule, Route, Routes, Template},
 };
 
@@ -52,6 +53,7 @@ pub(super) fn apis(
     for (Name(name), raw) in raw {
         let here = apis_here.key(&name);
         let api = Arc::new(api(name.clone(), &raw, here, known, problems));
+        let of_api = raw.cors.as_ref().map(|raw| cors(raw, here.key("cors"), problems));
         let mut names: BTreeMap<&str, Place> = BTreeMap::new();
         for (index, raw) in raw.routes.iter().enumerate() {
             let here = here.key("routes").item(index);
@@ -60,7 +62,8 @@ pub(super) fn apis(
                 let message = format!("the API has two routes `{}`", raw.name);
                 problems.add_hinted(here.key("name").at, message, first);
             }
-            found.extend(route(raw, &api, here, known, problems).map(|r| (here, Arc::new(r))));
+            let route = route(raw, &api, of_api.as_ref(), here, known, problems);
+            found.extend(route.map(|route| (here, Arc::new(route))));
         }
         apis.insert(name, api);
     }
@@ -108,12 +111,14 @@ fn api(
 fn route(
     raw: &raw::Route,
     api: &Arc<Api>,
+    of_api: Option<&Cors>,
     here: Here<'_>,
     known: &Known<'_>,
     problems: &mut Problems,
 ) -> Option<Route> {
     let methods = methods(raw, here.key("methods"), problems);
     let inspect = inspect(raw, here.key("inspect"), problems);
+    let own = raw.cors.as_ref().map(|raw| cors(raw, here.key("cors"), problems));
     if let Some(rate) = &raw.rate {
         at_most(rate.window, MINUTE * 60 * 24, here.key("rate").key("window"), problems);
     }
@@ -149,7 +154,27 @@ fn route(
         encoded_slash_opaque: raw.encoded_slash == raw::Unusual::Opaque,
         matrix_params_opaque: raw.matrix_params == raw::Unusual::Opaque,
         forward_authorization: raw.forward_authorization,
+        cors: own.or_else(|| of_api.cloned()),
     })
+}
+
+fn cors(raw: &raw::Cors, here: Here<'_>, problems: &mut Problems) -> Cors {
+    at_most(raw.max_age, MINUTE * 60 * 24, here.key("max_age"), problems);
+    let any = raw.origins.iter().any(|origin| origin.0 == "*");
+    if any && raw.origins.len() > 1 {
+        problems.add(here.key("origins").at, "`*` stands alone: it is every origin");
+    }
+    if any && raw.credentials {
+        let message = "credentials cannot go with `*`: every page could act as its visitor";
+        problems.add_hinted(here.key("credentials").at, message, "list the origins".to_owned());
+    }
+    let listed = raw.origins.iter().map(|origin| origin.0.clone()).collect();
+    Cors {
+        origins: if any { Origins::Any } else { Origins::Listed(listed) },
+        headers: raw.headers.iter().map(|name| name.0.to_ascii_lowercase()).collect(),
+        max_age: raw.max_age.0,
+        credentials: raw.credentials,
+    }
 }
 
 fn methods(raw: &raw::Route, here: Here<'_>, problems: &mut Problems) -> Vec<Method> {

@@ -1,0 +1,67 @@
+//! Trailers that are announced pass in both directions and both versions, but for names that only
+//! the gateway says.
+
+use fixtures::{
+    h2,
+    harness::{Setting, Setup},
+    wire::{Field, Message},
+};
+
+const HOST: &str = "api.example.test";
+/// What a client adds behind its body: its own word, and what would be an identity.
+const TRAILERS: [(&str, &str); 4] = [
+    ("x-sum", "1"),
+    ("x-forwarded-user", "admin"),
+    ("x-auth-request-groups", "admins"),
+    ("portcullis-decision-id", "mine"),
+];
+
+fn over_http_1(setting: &Setting) -> [Message; 2] {
+    let mut connection = setting.client_of(HOST).and_then(|c| c.connect()).expect("connect");
+    let trailers: String =
+        TRAILERS.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let post = format!(
+        "POST /upload HTTP/1.1\r\nHost: {HOST}\r\nTransfer-Encoding: chunked\r\nTrailer: x-sum\r\n\r\n\
+         3\r\nabc\r\n0\r\n{trailers}\r\n"
+    );
+    let get = format!("GET /stream?chunks=1 HTTP/1.1\r\nHost: {HOST}\r\nTE: trailers\r\n\r\n");
+    [("POST", post), ("GET", get)].map(|(method, bytes)| {
+        connection.send(bytes.as_bytes()).expect("send");
+        connection.final_answer(method).expect("an answer")
+    })
+}
+
+fn over_http_2(setting: &Setting) -> [Message; 2] {
+    let mut connection = setting.client_of(HOST).and_then(|c| c.connect_h2()).expect("connect");
+    let head = |method, path| {
+        [(":method", method), (":scheme", "https"), (":authority", HOST), (":path", path)]
+    };
+    let announced = [&head("POST", "/upload")[..], &[("trailer", "x-sum")]].concat();
+    let post = [
+        h2::frame(h2::HEADERS, h2::END_HEADERS, 1, &h2::block(&announced)),
+        h2::frame(h2::DATA, 0, 1, b"abc"),
+        h2::frame(h2::HEADERS, h2::END_HEADERS | h2::END_STREAM, 1, &h2::block(&TRAILERS)),
+    ];
+    connection.send(&post.concat()).expect("send");
+    let fields = [&head("GET", "/stream?chunks=1")[..], &[("te", "trailers")]].concat();
+    connection.send(&h2::request(3, &fields, None)).expect("send");
+    [1, 3].map(|stream| connection.answer(stream).expect("an answer"))
+}
+
+#[test]
+fn trailers_pass_unless_only_the_gateway_says_them() {
+    let setting = Setting::start("trailers", &Setup::open(HOST, false)).expect("the product");
+    for over in [over_http_1, over_http_2] {
+        setting.upstream.clear();
+        let [posted, streamed] = over(&setting);
+        assert_eq!((posted.status(), streamed.status()), (404, 200), "the upstream's own");
+        let received = setting.upstream.requests();
+        let post = received.iter().find(|one| one.message.method() == "POST").expect("a request");
+        assert_eq!(post.message.body, b"abc");
+        let lower = |(name, value): &Field| (name.to_ascii_lowercase(), value.clone());
+        let got: Vec<Field> = post.message.trailers.iter().map(lower).collect();
+        assert_eq!(got, [("x-sum".to_owned(), "1".to_owned())]);
+        let got: Vec<Field> = streamed.trailers.iter().map(lower).collect();
+        assert_eq!(got, [("stream-chunks".to_owned(), "1".to_owned())]);
+    }
+}
