@@ -14,7 +14,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 use fixtures::{
     client::{Client, Connection},
     harness::{Setting, Setup},
-    idp::hostile::KINDS,
+    idp::{access_header, hostile::KINDS},
     wire::Message,
 };
 use serde::Deserialize;
@@ -262,6 +262,37 @@ fn no_hostile_token_is_taken() {
         });
     }
     assert_eq!(setting.upstream.heads(), before, "the upstream saw a hostile token");
+    recorded(&setting, &answered);
+}
+
+/// Nobody is so long that he leaves no record: neither by his groups nor by what he asks for.
+#[test]
+fn what_is_longer_than_a_record_is_turned_away_and_recorded() {
+    let setting = Setting::start("long", &Setup::default()).expect("the product");
+    let client = setting.client().expect("a client");
+    let token = |groups: u32| {
+        let mut claims = setting.idp.access_claims("alice").expect("claims");
+        let group = |number| format!("{number:02}{}", "\u{9b}".repeat(248));
+        claims["groups"] = (0..groups).map(group).collect();
+        let key = setting.idp.signer("ES256").expect("a key");
+        key.compact(&access_header(&key), &claims).expect("a token")
+    };
+    let long = |bytes: usize| format!("/orders/{}", "a".repeat(bytes));
+    let mut answered = Vec::new();
+    for (groups, target, status, code) in [
+        (1, "/orders".to_owned(), 403, "forbidden"),
+        (22, "/orders".to_owned(), 431, "record_too_long"),
+        (0, long(2048), 403, "forbidden"),
+        (0, long(2049), 414, "target_too_long"),
+    ] {
+        let authorization = format!("Bearer {}", token(groups));
+        let answer = client.get(&target, &[("Authorization", &authorization)]).expect("an answer");
+        let what = format!("{groups} groups, a target of {}", target.len());
+        assert_eq!(answer.status(), status, "{what}");
+        let id = decision_id(&what, "GET", &answer);
+        answered.push(Answered { what, id, code: code.to_owned() });
+    }
+    assert_eq!(setting.upstream.heads(), 0);
     recorded(&setting, &answered);
 }
 

@@ -34,7 +34,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::Response;
 use http_body_util::{Either, Full};
-use ledger::event::{Aggregate, Decision, EventError, Turned};
+use ledger::event::{Aggregate, Decision, Turned};
 use ledger::{Durability, Ledger, Open, Receipt};
 use signals::{Facts, Request, Seen, Signals, Unreadable};
 use tokio::time::{Duration, Instant};
@@ -98,7 +98,12 @@ enum Reject {
 }
 
 /// The decision could not be recorded: nothing is done.
-struct Unrecorded;
+enum Unrecorded {
+    /// Who asks and what for is longer than an event: the request is turned away.
+    Unfit(Box<Turn>),
+    /// The ledger did not take it.
+    Lost,
+}
 
 impl Gateway {
     /// A gateway that serves what `snapshots` holds and records in `ledger`.
@@ -152,7 +157,8 @@ impl Gateway {
         let path = path.as_deref();
         let recorded = match self.record(&snapshot, &asked, &route, path, question, verdict).await {
             Ok(recorded) => recorded,
-            Err(Unrecorded) => return self.unavailable(&asked),
+            Err(Unrecorded::Unfit(turn)) => return self.reject(&snapshot, &asked, *turn).await,
+            Err(Unrecorded::Lost) => return self.unavailable(&asked),
         };
         match recorded.transpose() {
             Ok(permit) => {
@@ -245,7 +251,9 @@ impl Gateway {
         }
         let params = route.recorded(params, snapshot.pseudonyms());
         let recorded = route.recorded_path(path.as_str(), path.segments(), &params);
-        let resource = route.resource(&params);
+        let Some(resource) = route.resource(&params) else {
+            return Err(Turn::unreadable(Unreadable::TargetTooLong, Some(request), Some(route)));
+        };
         let mut exchange = Exchange { request, body, conn };
         if route.inspect != Inspect::None && exchange.awaits_continue() {
             // The decision would wait for the body, and the body for the decision.
@@ -266,7 +274,7 @@ impl Gateway {
         &self,
         snapshot: &Snapshot,
         asked: &Asked,
-        route: &Route,
+        route: &Arc<Route>,
         path: Option<&str>,
         question: Question<'_>,
         Verdict { outcome, basis }: Verdict<Exchange>,
@@ -288,7 +296,13 @@ impl Gateway {
             digests: snapshot.policies().digests(),
         };
         let class = refusal.map(|refusal| refusal.class);
-        let decision = decided.record(self.ledger.producer());
+        let decision = decided.record(self.ledger.producer()).map_err(|error| {
+            tracing::warn!(%error, "a decision is longer than an event: refused");
+            let (request, route) = (exchange.request.clone(), Arc::clone(route));
+            let why = Unreadable::RecordTooLong;
+            let turn = Turn::unreadable(why, Some(request), Some(route));
+            Unrecorded::Unfit(Box::new(turn))
+        })?;
         let recorded = self.open(asked, decision, durability, outcome).await?;
         self.metrics.decided(class);
         Ok(recorded)
@@ -297,19 +311,15 @@ impl Gateway {
     async fn open<T>(
         &self,
         asked: &Asked,
-        decision: Result<Decision, EventError>,
+        decision: Decision,
         durability: Durability,
         value: T,
     ) -> Result<Receipt<T>, Unrecorded> {
-        let decision = decision.map_err(|error| {
-            tracing::error!(%error, "a decision could not be made a record: refused");
-            Unrecorded
-        })?;
         let uid = decision.uid();
         asked.accounted_for();
         self.ledger.open(decision, durability, value).await.map_err(|error| {
             tracing::warn!(decision = %uid, %error, "a decision could not be recorded: refused");
-            Unrecorded
+            Unrecorded::Lost
         })
     }
 
@@ -427,7 +437,10 @@ impl Gateway {
             request_line,
             route: turn.route.as_ref().map(|route| route.name.as_str()),
         };
-        let decision = turned.record(self.ledger.producer());
+        let decision = turned.record(self.ledger.producer()).map_err(|error| {
+            tracing::error!(%error, "a refusal could not be made a record");
+            Unrecorded::Lost
+        })?;
         let ((), open) = self.open(asked, decision, Durability::Buffered, ()).await?.split();
         self.metrics.turned_away();
         let method =

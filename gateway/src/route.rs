@@ -35,6 +35,9 @@ pub use resource::{ResourceError, ResourceRule};
 use template::Segment;
 pub use template::{RESERVED, SEGMENTS_MAX, Template, TemplateError};
 
+/// Bytes of a resource's id. It is recorded whole, and more than once.
+pub const RESOURCE_ID_BYTES_MAX: usize = 2048;
+
 /// What a request means, who decides about it how, and where it goes.
 #[derive(Debug)]
 pub struct Route {
@@ -88,13 +91,15 @@ impl Route {
         self.audit.unwrap_or(default)
     }
 
-    /// The Cedar resource of a request, given what [`Routes::find`] bound, as recorded.
-    pub fn resource(&self, params: &[(String, String)]) -> Resource {
-        Resource {
+    /// The Cedar resource of a request, given what [`Routes::find`] bound, as recorded; `None`
+    /// if its id is longer than [`RESOURCE_ID_BYTES_MAX`].
+    pub fn resource(&self, params: &[(String, String)]) -> Option<Resource> {
+        let id = self.resource.id(params);
+        (id.len() <= RESOURCE_ID_BYTES_MAX).then(|| Resource {
             kind: self.resource.kind.clone(),
-            id: self.resource.id(params),
+            id,
             api: self.api.name.clone(),
-        }
+        })
     }
 }
 

@@ -166,7 +166,7 @@ fn a_request_finds_its_route_action_and_resource() {
         panic!("no route")
     };
     assert_eq!(route.action, Action { namespace: "Orders".to_owned(), name: "read".to_owned() });
-    let resource = route.resource(&params);
+    let resource = route.resource(&params).unwrap();
     assert_eq!(
         (resource.kind.as_str(), resource.id.as_str(), resource.api.as_str()),
         ("Orders::Order", "7", "orders")

@@ -273,6 +273,16 @@ fn hosts_are_written_as_requests_name_them() {
 }
 
 #[test]
+fn a_resource_id_is_as_long_as_the_limit() {
+    let route = route("a GET /{id} -> x");
+    for (bytes, want) in [(RESOURCE_ID_BYTES_MAX, true), (RESOURCE_ID_BYTES_MAX + 1, false)] {
+        let id = "a".repeat(bytes);
+        let resource = route.resource(&[("id".to_owned(), id.clone())]);
+        assert_eq!(resource.map(|resource| resource.id), want.then_some(id), "{bytes}");
+    }
+}
+
+#[test]
 fn durability_is_by_method_unless_configured() {
     let mut route = route("a GET /x -> x");
     for (method, want) in [
@@ -321,7 +331,7 @@ fn hidden_parameters_are_not_in_the_path_or_the_id() {
         };
         let recorded = route.recorded_path(raw, &path, &params);
         assert_eq!(recorded.map(|text| marked(&text)).as_deref(), want, "{line} {raw}");
-        assert_eq!(marked(&route.resource(&params).id), id, "{line} {raw}");
+        assert_eq!(marked(&route.resource(&params).unwrap().id), id, "{line} {raw}");
     };
     check("h GET /a/{b}/c -> r", "/a/x/c", None, "x");
     check("h GET /a/{p}/c -> r", "/a/x/c", Some("/a/<x>/c"), "<x>");
