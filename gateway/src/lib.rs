@@ -37,6 +37,7 @@ use http_body_util::{Either, Full};
 use ledger::event::{Aggregate, Decision, Turned};
 use ledger::{Durability, Ledger, Open, Receipt};
 use signals::{Facts, Request, Seen, Signals, Unreadable};
+use tokio::sync::Semaphore;
 use tokio::time::{Duration, Instant};
 use verdict::{Audit, Permit, Question, Refused, Resource, Verdict};
 
@@ -46,7 +47,7 @@ use flood::{Admit, Counted, Flood, Why};
 use forward::{Account, Answer, Onward, Pools, Upstream};
 use listen::ConnectionSummary;
 use metrics::Metrics;
-use read::{Exchange, Raw};
+use read::{Exchange, INSPECTED_BYTES_MAX, Raw};
 use record::{Decided, TurnedAway};
 use refuse::Reason;
 use route::{Inspect, Match, Origin, Route, Routes};
@@ -66,6 +67,8 @@ pub struct Gateway {
     ledger: Ledger,
     flood: Arc<Flood>,
     metrics: Arc<Metrics>,
+    /// For bodies that are inspected; a permit is a byte.
+    room: Arc<Semaphore>,
 }
 
 /// A request that was read, and where it leads.
@@ -110,7 +113,8 @@ impl Gateway {
     pub fn new(snapshots: Snapshots, ledger: Ledger, metrics: Arc<Metrics>) -> Self {
         let config::Flood { per_source, in_all, .. } = snapshots.current().config().audit.flood;
         let flood = Arc::new(Flood::new(flood::Limits { per_source, in_all }));
-        Self { snapshots, signals: Signals::default(), ledger, flood, metrics }
+        let room = Arc::new(Semaphore::new(INSPECTED_BYTES_MAX));
+        Self { snapshots, signals: Signals::default(), ledger, flood, metrics, room }
     }
 
     /// What is served now.
@@ -260,8 +264,9 @@ impl Gateway {
             let request = Some(exchange.request);
             return Err(Turn::unreadable(Unreadable::ExpectUnsupported, request, Some(route)));
         }
+        let deadline = Instant::now() + INSPECT_DEADLINE;
         if let Inspect::Bytes(limit) = route.inspect
-            && let Err(error) = exchange.inspect(limit, Instant::now() + INSPECT_DEADLINE).await
+            && let Err(error) = exchange.inspect(limit, deadline, &self.room).await
         {
             let request = Some(exchange.request);
             return Err(Turn::unreadable(error.unreadable(), request, Some(route)));
@@ -391,7 +396,7 @@ impl Gateway {
         }
         match self.turned_away(snapshot, asked, &turn, turned).await {
             Ok(account) => self.own(account, reason, asked, None),
-            Err(Unrecorded) => self.unavailable(asked),
+            Err(_) => self.unavailable(asked),
         }
     }
 

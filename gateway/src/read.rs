@@ -20,10 +20,11 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use signals::{Conn, Framing, Protocol, Request, Unreadable};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 pub(crate) use self::alarm::Alarm;
-pub use self::body::{Body, BodyError, BodyLimits, RATE_GRACE};
+pub use self::body::{Body, BodyError, BodyLimits, INSPECTED_BYTES_MAX, PIECE_BYTES, RATE_GRACE};
 pub use self::queue::{Head, HeadQueue, InFlight, Tally};
 pub use self::reader::{HeadReader, LINGER, LINGER_BYTES_MAX};
 pub use self::record::{Abandoned, PendingRecord};
@@ -115,12 +116,19 @@ impl Exchange {
 
     /// Reads the first `limit` bytes of the body into `request.inspected`; [`Exchange::body`]
     /// still gives the whole body. Of a client that awaits `100 Continue`, nothing is read before
-    /// its request is decided.
+    /// its request is decided. What is held takes as many permits of `room`, and [`PIECE_BYTES`] a
+    /// piece, until it is given out.
     ///
     /// # Errors
-    /// The body is malformed, too long, too slow or does not come by `deadline`.
-    pub async fn inspect(&mut self, limit: usize, deadline: Instant) -> Result<(), BodyError> {
-        let inspected = tokio::time::timeout_at(deadline, self.body.inspect(limit)).await;
+    /// The body is malformed, too long, too slow, does not come by `deadline`, or there is no
+    /// room for it.
+    pub async fn inspect(
+        &mut self,
+        limit: usize,
+        deadline: Instant,
+        room: &Arc<Semaphore>,
+    ) -> Result<(), BodyError> {
+        let inspected = tokio::time::timeout_at(deadline, self.body.inspect(limit, room)).await;
         let inspected = inspected.map_err(|_| self.body.fail(BodyError::Stalled))?;
         self.request.inspected = inspected?;
         Ok(())

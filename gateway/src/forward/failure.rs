@@ -67,7 +67,8 @@ impl From<BodyError> for ClientBody {
             BodyError::TooLong => Self::TooLarge,
             BodyError::Stalled => Self::Stalled,
             BodyError::Malformed => Self::Malformed,
-            BodyError::Gone => Self::Gone,
+            // A request that there was no room for is not forwarded: what is left of it is gone.
+            BodyError::Gone | BodyError::NoRoom => Self::Gone,
         }
     }
 }

@@ -26,7 +26,7 @@ use std::sync::Arc;
 
 use http::{Request, Response};
 use ledger::{Open, Receipt};
-use signals::Identity;
+use signals::{Identity, Inspected};
 use tokio::time::Instant;
 use uuid::Uuid;
 use verdict::Permit;
@@ -106,7 +106,9 @@ async fn relay<E: Entry>(
     let Onward { upstream, origin, identity, trace, authorization, started } = onward;
     // To take the first piece of a body that is expected is what sends `100 Continue`.
     let expected = exchange.awaits_continue();
-    let Exchange { request, body, conn } = exchange;
+    let Exchange { mut request, body, conn } = exchange;
+    // Nobody looks at it any more, and an answer may be long in coming.
+    request.inspected = Inspected::default();
     let (upload, progress) = Upload::new(body, request.framing, upstream.limits.idle_timeout);
     let mut account = Account::new(entry, &request.method, started);
     account.forwarded(&upstream.name, progress.clone());

@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::future::Future as _;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -15,10 +16,18 @@ use http::HeaderMap;
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use signals::{Inspected, Unreadable};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep};
 
 /// Time before [`BodyLimits::bytes_per_s_min`] is asked for.
 pub const RATE_GRACE: Duration = Duration::from_secs(10);
+
+/// Bytes of all requests' bodies that are held to be inspected, of the process. Without it, every
+/// stream of every connection could hold as much as its route inspects, and send no end.
+pub const INSPECTED_BYTES_MAX: usize = 256 << 20;
+
+/// What a piece of a body takes beside its bytes, at least: a client may send them one by one.
+pub const PIECE_BYTES: usize = 64;
 
 /// What a body may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +69,9 @@ pub enum BodyError {
     /// No piece in time, or too slow on average.
     #[error("the request's body stalled")]
     Stalled,
+    /// There is no room to hold it for inspection.
+    #[error("there is no room to inspect the request's body")]
+    NoRoom,
     /// The chunked coding is wrong.
     #[error("the request's body is malformed")]
     Malformed,
@@ -74,6 +86,7 @@ impl BodyError {
         match self {
             Self::TooLong => Unreadable::BodyTooLong,
             Self::Stalled => Unreadable::BodyTimeout,
+            Self::NoRoom => Unreadable::InspectionFull,
             Self::Malformed | Self::Gone => Unreadable::BodyMalformed,
         }
     }
@@ -84,6 +97,8 @@ impl BodyError {
 pub struct Body {
     /// Read already, not yet given out.
     pieces: VecDeque<Bytes>,
+    /// Taken for `pieces`.
+    room: Option<OwnedSemaphorePermit>,
     incoming: Option<Incoming>,
     /// It is an HTTP/2 stream.
     of_stream: bool,
@@ -100,6 +115,7 @@ impl Body {
     pub fn new(incoming: Incoming, limits: BodyLimits) -> Self {
         Self {
             pieces: VecDeque::new(),
+            room: None,
             incoming: (!incoming.is_end_stream()).then_some(incoming),
             of_stream: false,
             trailers: None,
@@ -121,14 +137,20 @@ impl Body {
         self.received
     }
 
-    /// Reads up to `limit` bytes and keeps them for whoever reads the body.
-    pub(super) async fn inspect(&mut self, limit: usize) -> Result<Inspected, BodyError> {
+    /// Reads up to `limit` bytes and keeps them for whoever reads the body, as long as there is
+    /// `room`.
+    pub(super) async fn inspect(
+        &mut self,
+        limit: usize,
+        room: &Arc<Semaphore>,
+    ) -> Result<Inspected, BodyError> {
         let mut read = 0_usize;
         while read <= limit && self.incoming.is_some() {
             let frame = std::future::poll_fn(|cx| self.poll_incoming(cx)).await;
             match frame.transpose()?.map(Frame::into_data) {
                 Some(Ok(data)) => {
                     read = read.saturating_add(data.len());
+                    self.take_room(room, data.len())?;
                     self.pieces.push_back(data);
                 }
                 Some(Err(frame)) => self.trailers = frame.into_trailers().ok(),
@@ -136,6 +158,18 @@ impl Body {
             }
         }
         Ok(Inspected { bytes: self.first(limit), whole: read <= limit })
+    }
+
+    fn take_room(&mut self, room: &Arc<Semaphore>, bytes: usize) -> Result<(), BodyError> {
+        let bytes = u32::try_from(bytes.saturating_add(PIECE_BYTES)).unwrap_or(u32::MAX);
+        let Ok(taken) = Arc::clone(room).try_acquire_many_owned(bytes) else {
+            return Err(self.fail(BodyError::NoRoom));
+        };
+        match &mut self.room {
+            Some(held) => held.merge(taken),
+            None => self.room = Some(taken),
+        }
+        Ok(())
     }
 
     /// At most `limit` bytes of what was read; not copied if they lie in one piece.
@@ -258,6 +292,9 @@ impl http_body::Body for Body {
             return Poll::Ready(Some(Err(why)));
         }
         if let Some(piece) = this.pieces.pop_front() {
+            if this.pieces.is_empty() {
+                this.room = None;
+            }
             return Poll::Ready(Some(Ok(Frame::data(piece))));
         }
         if let Some(trailers) = this.trailers.take() {

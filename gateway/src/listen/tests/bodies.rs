@@ -1,22 +1,31 @@
 //! Bodies: what is inspected, what comes after it, and what does not come.
 
 use http_body_util::Collected;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::*;
-use crate::read::{BodyError, BodyLimits, Exchange};
+use crate::read::{BodyError, BodyLimits, Exchange, PIECE_BYTES};
 
 type Collect = Result<Collected<Bytes>, BodyError>;
 
+type Inspection = (Result<(Bytes, bool), BodyError>, Collect);
+
 /// Inspects up to `limit` bytes in `time`, then reads all, and keeps what came of both.
-fn inspect(raw: &str, limit: usize, time: Duration) -> (Result<(Bytes, bool), BodyError>, Collect) {
+fn inspect(raw: &str, limit: usize, time: Duration) -> Inspection {
+    inspect_in(&Arc::new(Semaphore::new(1 << 20)), raw, limit, time)
+}
+
+/// The same, as long as there is room.
+fn inspect_in(room: &Arc<Semaphore>, raw: &str, limit: usize, time: Duration) -> Inspection {
     let (results, to) = std::sync::mpsc::channel();
+    let room = Arc::clone(room);
     let handler = move |raw: Raw| {
-        let results = results.clone();
+        let (results, room) = (results.clone(), Arc::clone(&room));
         async move {
             let Raw { head, body, conn, .. } = raw;
             let mut exchange = Exchange { request: head.expect("readable"), body, conn };
-            let inspected = exchange.inspect(limit, Instant::now() + time).await;
+            let inspected = exchange.inspect(limit, Instant::now() + time, &room).await;
             let inspected = inspected.map(|()| exchange.request.inspected);
             let inspected = inspected.map(|inspected| (inspected.bytes, inspected.whole));
             results.send((inspected, exchange.body.collect().await)).expect("asked for");
@@ -53,6 +62,25 @@ fn the_inspected_prefix() {
     check(&post(CHUNKED, "0\r\n\r\n"), "");
     check(&post(CHUNKED, "6\r\nabcdef\r\n0\r\n\r\n"), "abcdef");
     check(&post(CHUNKED, "2\r\nab\r\n1\r\nc\r\n3\r\ndef\r\n0\r\nX: 1\r\n\r\n"), "abcdef");
+}
+
+#[test]
+fn what_is_held_has_room_or_is_refused() {
+    let length = |body: &str| post(&format!("Content-Length: {}\r\n", body.len()), body);
+    let chunks = "1\r\na\r\n".repeat(6);
+    for (raw, limit, whole, needed) in [
+        (length("abcdef"), 6, true, PIECE_BYTES + 6),
+        (length("abcdef"), 3, false, PIECE_BYTES + 6),
+        (post(CHUNKED, &format!("{chunks}0\r\n\r\n")), 6, true, 6 * (PIECE_BYTES + 1)),
+    ] {
+        for (bytes, want) in [(needed, Ok(whole)), (needed - 1, Err(BodyError::NoRoom))] {
+            let room = Arc::new(Semaphore::new(bytes));
+            let (inspected, rest) = inspect_in(&room, &raw, limit, LONG);
+            assert_eq!(inspected.map(|(_, whole)| whole), want, "{bytes} for {raw:?}");
+            assert_eq!(rest.map(|_| ()).err(), want.err(), "{bytes} for {raw:?}");
+            assert_eq!(room.available_permits(), bytes, "all of it is given back");
+        }
+    }
 }
 
 #[test]
