@@ -148,6 +148,8 @@ impl Metrics {
 pub struct Readings<'a> {
     /// The ledger.
     pub ledger: &'a Status,
+    /// The shipper, if there is one.
+    pub shipper: Option<&'a shipper::Status>,
     /// Connections and heads.
     pub tally: &'a Tally,
     /// The upstreams of the configuration that is in force.
@@ -158,6 +160,7 @@ impl Readings<'_> {
     fn write(&self, to: &mut String) -> fmt::Result {
         self.front(to)?;
         self.ledger(to)?;
+        self.shipper(to)?;
         self.upstreams(to)
     }
 
@@ -220,6 +223,24 @@ impl Readings<'_> {
             ),
         ] {
             gauge(to, name, help, value)?;
+        }
+        Ok(())
+    }
+
+    fn shipper(&self, to: &mut String) -> fmt::Result {
+        let Some(shipper) = self.shipper else { return Ok(()) };
+        let failing = u64::from(shipper.last_error().is_some());
+        gauge(to, "shipper_failing", "1 if shipping failed, and has not gone on since.", failing)?;
+        for (name, help, count) in [
+            ("shipper_delivered_total", "Events that a broker confirmed.", shipper.delivered()),
+            (
+                "shipper_producers_total",
+                "Kafka producers made; each after the first replaces one that failed.",
+                shipper.producers(),
+            ),
+        ] {
+            head(to, name, "counter", help)?;
+            writeln!(to, "portcullis_{name} {count}")?;
         }
         Ok(())
     }
@@ -308,7 +329,10 @@ mod tests {
     fn samples(metrics: &Metrics, upstreams: &[Arc<Upstream>]) -> BTreeMap<String, u64> {
         let tally = Tally::default();
         Tally::count(&tally.connections);
-        let text = metrics.text(&Readings { ledger: &status(), tally: &tally, upstreams });
+        let text = {
+            let shipper = Some(&shipper::Status::default());
+            metrics.text(&Readings { ledger: &status(), shipper, tally: &tally, upstreams })
+        };
         let mut kinds = Vec::new();
         let mut samples = BTreeMap::new();
         for line in text.lines() {
@@ -381,6 +405,9 @@ mod tests {
             ("portcullis_ledger_spool_bytes_max", 100),
             ("portcullis_ledger_spool_above_watermark", 1),
             ("portcullis_ledger_healthy", 0),
+            ("portcullis_shipper_failing", 0),
+            ("portcullis_shipper_delivered_total", 0),
+            ("portcullis_shipper_producers_total", 0),
             (&format!("portcullis_upstream_endpoint_healthy{labels}"), 1),
             (&format!("portcullis_upstream_endpoint_requests{labels}"), 0),
         ] {

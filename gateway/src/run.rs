@@ -4,22 +4,23 @@
 //! then is anything served. Stop (SIGTERM): not ready, a pause for whoever routes to us, no more
 //! connections, a deadline for those in flight, `log_close`, and the rest of the trail shipped.
 
+mod material;
+mod stamps;
+
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http_body_util::{Either, Full};
 use ledger::event::{self, Producer, Reload};
 use ledger::keys::Issuer;
-use ledger::note::{PrivateKey, VerifierKey};
 use ledger::{Ledger, Open, SpoolOptions};
 use rustls::ServerConfig;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use shipper::{Shipper, Topics};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -31,15 +32,16 @@ use uuid::Uuid;
 
 use crate::admin::{self, Control, Health, Outcome, Reloads};
 use crate::asked::now_ms;
-use crate::config::{self, Config, Problem, TlsVersion, Transport};
+use crate::config::{self, Config, Problem, Transport};
 use crate::flood::Flushing;
 use crate::forward::{Answer, Pools};
-use crate::listen::{self, ConnectionSummary, Door, DoorOptions, Edge, Handler, Oldest, Trusted};
+use crate::listen::{self, ConnectionSummary, Door, DoorOptions, Edge, Handler, Trusted};
 use crate::metrics::Readings;
 use crate::protocol::{h1, h2};
 use crate::read::{BodyLimits, Limits, Raw, Tally};
 use crate::snapshot::{Snapshot, Snapshots};
 use crate::{Answered, Gateway};
+use stamps::{Stamps, stamps};
 
 /// Time between two looks at the files, where they are watched.
 const WATCH_EVERY: Duration = Duration::from_secs(2);
@@ -47,22 +49,9 @@ const WATCH_EVERY: Duration = Duration::from_secs(2);
 /// Why a gateway does not start, or did not end as it should.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// The configuration or the policies are wrong: every problem.
+    /// The configuration, the policies, or the certificates and keys are wrong: every problem.
     #[error("the configuration is not valid")]
     Invalid(Vec<Problem>),
-    /// A certificate or key.
-    #[error("listener `{listener}`: `{path}`: {problem}")]
-    Tls {
-        /// The listener.
-        listener: String,
-        /// The file.
-        path: String,
-        /// What is wrong.
-        problem: String,
-    },
-    /// The keys of the record.
-    #[error("audit keys: {0}")]
-    Keys(String),
     /// The record cannot be opened.
     #[error("the record cannot be opened")]
     Ledger(#[from] ledger::StartError),
@@ -103,22 +92,27 @@ pub fn run(path: &Path) -> Result<(), RunError> {
         .gateway
         .workers
         .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
-    let certificates = certificates(config)?;
-    let ledger = open_ledger(&snapshot)?;
+    let (certificates, issuer) = material::load(config).map_err(RunError::Invalid)?;
+    let shared = |served: Option<_>| served.map(|served| Arc::new(ArcSwap::from_pointee(served)));
+    let certificates: Certificates = certificates.into_iter().map(shared).collect();
+    // Addresses first: a start that fails for one must not leave another log in the spool.
+    let doors = doors(config, &certificates, workers)?;
+    let health = config.health.as_ref().map(|health| bind("health", health.address)).transpose()?;
+    let admin = config.admin.as_ref().map(|admin| bind("admin", admin.address)).transpose()?;
+    let ledger = open_ledger(&snapshot, issuer)?;
     let background = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .thread_name("background")
         .enable_all()
         .build()
         .map_err(system("the background runtime cannot be started"))?;
-    let doors = doors(config, &certificates, workers)?;
-    let health = config.health.as_ref().map(|health| health.address);
     let addresses: Vec<_> = doors.iter().map(Door::address).collect();
     let gateway = Arc::new(Gateway::new(Snapshots::new(snapshot), ledger.clone(), Arc::default()));
     let running = Running {
         path: path.to_owned(),
         gateway: Arc::clone(&gateway),
         ledger,
+        started: gateway.snapshots().current(),
         tallies: doors.iter().map(Door::tally).collect(),
         certificates,
         ready: Arc::new(AtomicBool::new(false)),
@@ -131,7 +125,7 @@ pub fn run(path: &Path) -> Result<(), RunError> {
     for address in addresses {
         info!(%address, workers, "listening");
     }
-    background.block_on(running.until_stopped(health, listening))
+    background.block_on(running.until_stopped(health, admin, listening))
 }
 
 /// What one worker answers with: the gateway, and connections of its own.
@@ -152,10 +146,18 @@ impl Handler for Worker {
     }
 }
 
+/// The trail on its way to Kafka.
+struct Shipping {
+    task: JoinHandle<Result<(), shipper::ShipError>>,
+    status: Arc<shipper::Status>,
+}
+
 struct Running {
     path: PathBuf,
     gateway: Arc<Gateway>,
     ledger: Ledger,
+    /// What it was started with: some of it holds until it ends.
+    started: Arc<Snapshot>,
     tallies: Vec<Arc<Tally>>,
     certificates: Certificates,
     ready: Arc<AtomicBool>,
@@ -164,27 +166,30 @@ struct Running {
 impl Running {
     async fn until_stopped(
         self,
-        health: Option<std::net::SocketAddr>,
+        health: Option<std::net::TcpListener>,
+        admin: Option<std::net::TcpListener>,
         listening: listen::Workers,
     ) -> Result<(), RunError> {
         let system = |what| move |source| RunError::System { what, source };
         let shipping = self.ship();
         let flushing = self.flush();
-        if let Some(address) = health {
-            let listener = TcpListener::bind(address)
-                .await
+        if let Some(listener) = health {
+            let listener = TcpListener::from_std(listener)
                 .map_err(system("the health listener cannot listen"))?;
-            tokio::spawn(self.health().serve(listener));
+            let shipper = shipping.as_ref().map(|shipping| Arc::clone(&shipping.status));
+            tokio::spawn(self.health(shipper).serve(listener));
         }
         let (reloads, mut asked) = mpsc::channel(1);
-        if let Some(control) = self.control(reloads).await? {
-            tokio::spawn(control);
+        if let Some(listener) = admin {
+            let listener = TcpListener::from_std(listener)
+                .map_err(system("the admin listener cannot listen"))?;
+            tokio::spawn(self.control(listener, reloads));
         }
         let mut term =
             signal(SignalKind::terminate()).map_err(system("signals cannot be received"))?;
         let mut hup = signal(SignalKind::hangup()).map_err(system("signals cannot be received"))?;
         let mut keys = self.keep_keys_fresh();
-        let mut seen = stamps(self.gateway.snapshots().current().config());
+        let mut seen = self.stamps();
         let mut watch = tokio::time::interval(WATCH_EVERY);
         self.ready.store(true, Ordering::Release);
         info!("ready");
@@ -203,9 +208,8 @@ impl Running {
                     let _ = reply.send(outcome);
                 }
                 _ = watch.tick() => {
-                    let current = self.gateway.snapshots().current();
-                    let watched = current.config().reload.watch;
-                    let now = if watched { stamps(current.config()) } else { seen.clone() };
+                    let watched = self.gateway.snapshots().current().config().reload.watch;
+                    let now = if watched { self.stamps() } else { seen.clone() };
                     if now != seen {
                         seen = now;
                         (keys, _) = self.reload(keys, "watch").await;
@@ -216,6 +220,10 @@ impl Running {
         self.stop(listening, flushing, shipping).await
     }
 
+    fn stamps(&self) -> Stamps {
+        stamps(self.gateway.snapshots().current().config(), self.started.config())
+    }
+
     /// Records at the end of each window what was counted in it.
     fn flush(&self) -> Flushing {
         let window = self.gateway.snapshots().current().config().audit.flood.window;
@@ -223,7 +231,7 @@ impl Running {
     }
 
     /// Ships the trail, if it is to be shipped.
-    fn ship(&self) -> Option<JoinHandle<Result<(), shipper::ShipError>>> {
+    fn ship(&self) -> Option<Shipping> {
         let snapshot = self.gateway.snapshots().current();
         let config = snapshot.config();
         let kafka = config.audit.kafka.as_ref()?;
@@ -234,7 +242,8 @@ impl Running {
             client_id: format!("portcullis-{}", config.gateway.instance),
             properties: Vec::new(),
         });
-        Some(tokio::spawn(async move {
+        let status = shipper.status();
+        let task = tokio::spawn(async move {
             let shipped = shipper.ship(trail).await;
             if let Err(error) = &shipped {
                 error!(
@@ -243,7 +252,8 @@ impl Running {
                 );
             }
             shipped
-        }))
+        });
+        Some(Shipping { task, status })
     }
 
     fn keep_keys_fresh(&self) -> JoinHandle<()> {
@@ -253,6 +263,7 @@ impl Running {
 
     fn health(
         &self,
+        shipper: Option<Arc<shipper::Status>>,
     ) -> Health<
         impl Fn() -> Result<(), &'static str> + Send + Sync + use<>,
         impl Fn() -> String + Send + Sync + use<>,
@@ -271,23 +282,19 @@ impl Running {
                 let upstreams: Vec<_> = snapshot.upstreams().cloned().collect();
                 let status = metrics.status();
                 let tally = Tally::sum(&tallies);
-                let readings = Readings { ledger: &status, tally: &tally, upstreams: &upstreams };
+                let (tally, shipper) = (&tally, shipper.as_deref());
+                let readings = Readings { ledger: &status, shipper, tally, upstreams: &upstreams };
                 gateway.metrics().text(&readings)
             },
         }
     }
 
-    /// The admin listener, if there is one.
-    async fn control(
+    /// The admin listener.
+    fn control(
         &self,
+        listener: TcpListener,
         reloads: Reloads,
-    ) -> Result<Option<impl Future<Output = ()> + Send + use<>>, RunError> {
-        let system = |what| move |source| RunError::System { what, source };
-        let snapshot = self.gateway.snapshots().current();
-        let Some(admin) = &snapshot.config().admin else { return Ok(None) };
-        let listener = TcpListener::bind(admin.address)
-            .await
-            .map_err(system("the admin listener cannot listen"))?;
+    ) -> impl Future<Output = ()> + Send + use<> {
         let (ready, ledger) = (Arc::clone(&self.ready), self.ledger.clone());
         let gateway = Arc::clone(&self.gateway);
         let status = move || {
@@ -295,10 +302,10 @@ impl Running {
             admin::status(ready.load(Ordering::Acquire), &ledger.status(), &snapshot)
         };
         let control = Control { reloads, status };
-        Ok(Some(async move {
+        async move {
             let Err(error) = control.serve(listener).await;
             error!(%error, "the admin listener ended");
-        }))
+        }
     }
 
     /// Loads everything anew, and serves it if it is right. What cannot change while it runs
@@ -306,10 +313,15 @@ impl Running {
     async fn reload(&self, keys: JoinHandle<()>, trigger: &str) -> (JoinHandle<()>, Outcome) {
         let before = self.gateway.snapshots().current();
         let (path, base) = (self.path.clone(), Arc::clone(&before));
-        let loaded = tokio::task::spawn_blocking(move || Snapshot::load(&path, Some(&base))).await;
-        let next = match loaded {
-            Ok(Ok(next)) => next,
+        let started = Arc::clone(&self.started);
+        let load = move || {
+            let next = Snapshot::load(&path, Some(&base))?;
+            Ok((next, material::certificates(started.config())?))
+        };
+        let (next, certificates) = match tokio::task::spawn_blocking(load).await {
+            Ok(Ok(loaded)) => loaded,
             Ok(Err(problems)) => {
+                let problems: Vec<Problem> = problems;
                 let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
                 return (keys, self.refused(&before, trigger, problems).await);
             }
@@ -319,7 +331,8 @@ impl Running {
                 return (keys, self.refused(&before, trigger, problems).await);
             }
         };
-        let (old, new) = (before.config(), next.config());
+        // What a reload cannot change is held against what was started, each time.
+        let (old, new) = (self.started.config(), next.config());
         let mut kept = Vec::new();
         for (what, same) in [
             ("gateway", old.gateway == new.gateway),
@@ -336,12 +349,6 @@ impl Running {
                 );
             }
         }
-        let certificates = match renewed(old) {
-            Ok(certificates) => certificates,
-            Err(problems) => {
-                return (keys, self.refused(&before, trigger, problems).await);
-            }
-        };
         // New connections see the certificates that are in the files now.
         for (served, new) in self.certificates.iter().zip(certificates) {
             if let (Some(served), Some(new)) = (served, new) {
@@ -397,7 +404,7 @@ impl Running {
         self,
         listening: listen::Workers,
         flushing: Flushing,
-        shipping: Option<JoinHandle<Result<(), shipper::ShipError>>>,
+        shipping: Option<Shipping>,
     ) -> Result<(), RunError> {
         let drain = self.gateway.snapshots().current().config().drain;
         self.ready.store(false, Ordering::Release);
@@ -412,7 +419,7 @@ impl Running {
         self.ledger.close().await.map_err(RunError::Unclosed)?;
         let Some(shipping) = shipping else { return Ok(()) };
         // The same time again for the tail; what is left is named, and the next start ships it.
-        let ended = tokio::time::timeout(drain.deadline, shipping).await;
+        let ended = tokio::time::timeout(drain.deadline, shipping.task).await;
         if matches!(ended, Ok(Ok(Ok(())))) {
             info!("stopped; everything is shipped");
             return Ok(());
@@ -426,7 +433,7 @@ impl Running {
     }
 }
 
-fn open_ledger(snapshot: &Snapshot) -> Result<Ledger, RunError> {
+fn open_ledger(snapshot: &Snapshot, issuer: Issuer) -> Result<Ledger, RunError> {
     let config = snapshot.config();
     let config::Gateway { domain, cluster, instance, .. } = &config.gateway;
     let audit = &config.audit;
@@ -440,7 +447,7 @@ fn open_ledger(snapshot: &Snapshot) -> Result<Ledger, RunError> {
         volatile: audit.spool.volatile,
         ..SpoolOptions::new(&audit.spool.directory, audit.spool.bytes_max)
     };
-    let mut options = ledger::Options::new(producer, issuer(&audit.keys)?, spool, now_ms);
+    let mut options = ledger::Options::new(producer, issuer, spool, now_ms);
     let digests = snapshot.policies().digests();
     options.binary = binary_digest();
     options.digests = ledger::Digests {
@@ -451,23 +458,6 @@ fn open_ledger(snapshot: &Snapshot) -> Result<Ledger, RunError> {
     };
     options.heartbeat = audit.heartbeat;
     Ok(Ledger::start(options)?)
-}
-
-fn issuer(keys: &config::AuditKeys) -> Result<Issuer, RunError> {
-    let failed = |what: String| RunError::Keys(what);
-    let secret = keys.issuer.read().map_err(|error| failed(error.to_string()))?;
-    let pem = std::str::from_utf8(secret.expose())
-        .map_err(|_| failed("the issuer's private key is no PEM".to_owned()))?;
-    let private = PrivateKey::from_pem(pem)
-        .map_err(|error| failed(format!("the issuer's private key: {error}")))?;
-    let text = |path: &Path| {
-        std::fs::read_to_string(path)
-            .map_err(|error| failed(format!("`{}`: {error}", path.display())))
-    };
-    let root = VerifierKey::parse(text(&keys.root)?.trim())
-        .map_err(|error| failed(format!("`{}`: {error}", keys.root.display())))?;
-    Issuer::open(&private, &text(&keys.issuer_note)?, &root)
-        .map_err(|error| failed(error.to_string()))
 }
 
 /// SHA-256 of the running binary, hex; empty if it cannot be read.
@@ -483,48 +473,11 @@ fn binary_digest() -> String {
 /// What each listener shows, if it speaks TLS.
 type Certificates = Vec<Option<Arc<ArcSwap<ServerConfig>>>>;
 
-fn certificates(config: &Config) -> Result<Certificates, RunError> {
-    let served = |listener: &config::Listener| {
-        let served = listener.transport.tls().map(|tls| server_config(&listener.name, tls));
-        served
-            .transpose()
-            .map(|config| config.map(|config| Arc::new(ArcSwap::from_pointee(config))))
-    };
-    config.listeners.iter().map(served).collect()
-}
-
-/// The certificates that are in the files now, if all of them are good; else every problem.
-fn renewed(config: &Config) -> Result<Vec<Option<ServerConfig>>, Vec<String>> {
-    let (mut good, mut problems) = (Vec::new(), Vec::new());
-    for listener in &config.listeners {
-        let renewed = listener.transport.tls().map(|tls| server_config(&listener.name, tls));
-        match renewed.transpose() {
-            Ok(config) => good.push(config),
-            Err(error) => problems.push(error.to_string()),
-        }
-    }
-    if problems.is_empty() { Ok(good) } else { Err(problems) }
-}
-
-fn server_config(listener: &str, tls: &config::Tls) -> Result<ServerConfig, RunError> {
-    let failed = |path: &Path, problem: String| RunError::Tls {
-        listener: listener.to_owned(),
-        path: path.display().to_string(),
-        problem,
-    };
-    let certificate = &tls.certificate;
-    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(certificate)
-        .and_then(Iterator::collect)
-        .map_err(|error| failed(certificate, error.to_string()))?;
-    let key = tls.key.read().map_err(|error| failed(certificate, error.to_string()))?;
-    let key = PrivateKeyDer::from_pem_slice(key.expose())
-        .map_err(|error| failed(certificate, format!("its private key: {error}")))?;
-    let oldest = match tls.min_version {
-        TlsVersion::V12 => Oldest::Tls12,
-        TlsVersion::V13 => Oldest::Tls13,
-    };
-    listen::server_config(chain, key, oldest)
-        .map_err(|error| failed(certificate, error.to_string()))
+fn bind(name: &str, address: SocketAddr) -> Result<std::net::TcpListener, RunError> {
+    let bound = std::net::TcpListener::bind(address);
+    let bound = bound.and_then(|bound| bound.set_nonblocking(true).map(|()| bound));
+    let failed = |source| listen::BindError { name: name.to_owned(), address, source };
+    Ok(bound.map_err(failed)?)
 }
 
 fn doors(
@@ -582,25 +535,4 @@ fn limits(limits: &config::Limits) -> Limits {
         },
         h2: h2::Limits::default(),
     }
-}
-
-/// When each file that is served was changed, and where each link points.
-fn stamps(config: &Config) -> Vec<(PathBuf, Option<SystemTime>)> {
-    let mut open: Vec<PathBuf> = config.files.clone();
-    open.push(config.policies.directory.clone());
-    for listener in &config.listeners {
-        open.extend(listener.transport.tls().map(|tls| tls.certificate.clone()));
-    }
-    let mut stamps = Vec::new();
-    while let Some(path) = open.pop() {
-        let path = path.canonicalize().unwrap_or(path);
-        let metadata = std::fs::metadata(&path).ok();
-        if metadata.as_ref().is_some_and(std::fs::Metadata::is_dir) {
-            let entries = std::fs::read_dir(&path).into_iter().flatten().flatten();
-            open.extend(entries.map(|entry| entry.path()));
-        }
-        stamps.push((path, metadata.and_then(|metadata| metadata.modified().ok())));
-    }
-    stamps.sort();
-    stamps
 }

@@ -74,16 +74,13 @@ impl Snapshot {
     pub fn load(path: &Path, before: Option<&Self>) -> Result<Self, Vec<Problem>> {
         let config = Config::load(path)?;
         let mut problems = Vec::new();
-        let policies = policies(&config, &mut problems);
-        let rules = rules(&mut problems);
-        let issuer_configs = issuer_configs(&config, path, &mut problems);
-        let issuers = issuers(&issuer_configs, before, path, &mut problems);
-        let upstreams = upstreams(&config, before, path, &mut problems);
         let pseudonyms = pseudonyms(&config)
             .map_err(|message| problems.push(at_start(path, message)))
             .unwrap_or_default();
-        match (policies, rules, issuers) {
-            (Some(policies), Some(rules), Some(issuers)) if problems.is_empty() => {
+        match parts(&config, path, before, &mut problems) {
+            Some(Parts { policies, rules, issuers, issuer_configs, upstreams })
+                if problems.is_empty() =>
+            {
                 Ok(Self { config, policies, rules, issuers, issuer_configs, upstreams, pseudonyms })
             }
             _ => Err(problems),
@@ -159,12 +156,35 @@ impl Snapshot {
     }
 }
 
-/// What is wrong with all that a configuration names, without serving it.
-pub fn problems(config: &Config) -> Vec<Problem> {
+/// What is wrong with all that the configuration at `path` names, without serving it.
+pub fn problems(config: &Config, path: &Path) -> Vec<Problem> {
     let mut problems = Vec::new();
-    policies(config, &mut problems);
-    rules(&mut problems);
+    let _ = parts(config, path, None, &mut problems);
     problems
+}
+
+/// All that a configuration names.
+struct Parts {
+    policies: Policies,
+    rules: Rules,
+    issuers: Arc<Issuers>,
+    issuer_configs: Vec<IssuerConfig>,
+    upstreams: HashMap<String, Arc<Upstream>>,
+}
+
+/// Loads what a configuration names; `None` if there are problems, of which it adds every one.
+fn parts(
+    config: &Config,
+    path: &Path,
+    before: Option<&Snapshot>,
+    problems: &mut Vec<Problem>,
+) -> Option<Parts> {
+    let policies = policies(config, problems);
+    let rules = rules(problems);
+    let issuer_configs = issuer_configs(config, path, problems);
+    let issuers = issuers(&issuer_configs, before, path, problems);
+    let upstreams = upstreams(config, before, path, problems);
+    Some(Parts { policies: policies?, rules: rules?, issuers: issuers?, issuer_configs, upstreams })
 }
 
 /// The policies of a directory.
@@ -240,6 +260,10 @@ fn directory_files(root: &Path) -> Result<BTreeMap<String, String>, Problem> {
             if metadata.is_dir() {
                 open.push(relative);
                 continue;
+            }
+            // Reading a pipe or a device might never end.
+            if !metadata.is_file() {
+                return Err(at_start(&path, "neither a file nor a directory".to_owned()));
             }
             if metadata.len() > POLICY_FILE_BYTES_MAX || files.len() >= POLICY_FILES_MAX {
                 let message = format!(
@@ -393,4 +417,19 @@ fn upstreams(
 
 fn at_start(path: &Path, message: String) -> Problem {
     Problem { file: path.display().to_string(), line: 1, column: 1, message, hint: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_in_the_policies_directory_is_not_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let device = directory.path().join("zero.md");
+        std::os::unix::fs::symlink("/dev/null", &device).unwrap();
+        let problem = directory_files(directory.path()).unwrap_err();
+        assert_eq!(problem.file, device.display().to_string());
+        assert_eq!(problem.message, "neither a file nor a directory");
+    }
 }

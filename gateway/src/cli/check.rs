@@ -1,10 +1,11 @@
-//! `portcullis check`: every problem of a configuration and its policies, without starting.
+//! `portcullis check`: every problem of a configuration and of what it names, without starting.
 //!
-//! It opens no socket and reads no secret. Whoever calls it says how policies are looked at.
+//! It opens no socket, reads no secret, and does not look at the certificates and notes that go
+//! with one. Whoever calls it says how what a configuration names is looked at.
 
 use std::{
     io::{self, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use crate::config::{Config, Problem};
@@ -38,18 +39,19 @@ pub enum Format {
 impl Check {
     /// Looks, prints, and returns the exit code: [`OK`] or [`INVALID`].
     ///
-    /// `policies` looks at the policies of a configuration that holds together by itself.
+    /// `named` looks at what a configuration names that holds together by itself: policies,
+    /// issuers, upstreams.
     ///
     /// # Errors
     /// What `out` refuses.
     pub fn run(
         &self,
-        policies: impl FnOnce(&Config) -> Vec<Problem>,
+        named: impl FnOnce(&Config, &Path) -> Vec<Problem>,
         out: &mut impl Write,
     ) -> io::Result<u8> {
         let (config, problems) = match Config::load(&self.config) {
             Ok(config) => {
-                let problems = policies(&config);
+                let problems = named(&config, &self.config);
                 (Some(config), problems)
             }
             Err(problems) => (None, problems),
@@ -93,7 +95,7 @@ mod tests {
         let config = directory.path().join("portcullis.yaml");
         std::fs::write(&config, main).unwrap();
         let mut out = Vec::new();
-        let code = Check { config, format }.run(|_| policies, &mut out).unwrap();
+        let code = Check { config, format }.run(|_, _| policies, &mut out).unwrap();
         let base = format!("{}/", directory.path().display());
         (code, String::from_utf8(out).unwrap().replace(&base, ""))
     }

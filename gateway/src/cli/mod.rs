@@ -14,7 +14,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::config::Problem;
+use crate::snapshot;
 
 /// The exit code when all is well.
 pub const OK: u8 = 0;
@@ -46,7 +46,7 @@ pub fn main() -> ExitCode {
             drop(out);
             return ExitCode::from(run.run());
         }
-        Verb::Check(check) => check.run(policies, &mut out).map_err(anyhow::Error::from),
+        Verb::Check(check) => check.run(snapshot::problems, &mut out).map_err(anyhow::Error::from),
         Verb::Schema(schema) => schema.run(&mut out).map(|()| OK).map_err(anyhow::Error::from),
         Verb::Policy(policy) => policy.run(&mut out),
         Verb::Audit(audit) => audit.run(&mut out),
@@ -59,9 +59,4 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::from(code),
         Err(_) => ExitCode::from(FAILED),
     }
-}
-
-/// What is wrong with all that a configuration names.
-fn policies(config: &crate::config::Config) -> Vec<Problem> {
-    crate::snapshot::problems(config)
 }

@@ -37,12 +37,8 @@ impl Run {
                 INVALID
             }
             Err(error) => {
-                let code = match error {
-                    RunError::Tls { .. } | RunError::Keys(_) => INVALID,
-                    _ => FAILED,
-                };
                 eprintln!("portcullis: {:#}", anyhow::Error::from(error));
-                code
+                FAILED
             }
         }
     }

@@ -87,6 +87,8 @@ pub struct Config {
     pub digest: String,
     /// The files that were read, the main file first.
     pub files: Vec<PathBuf>,
+    /// Where it names the files that are not looked at before the start.
+    pub sites: Sites,
     actions: Vec<ActionUse>,
 }
 
@@ -371,6 +373,15 @@ pub struct Drain {
 pub struct Reload {
     /// The files are watched.
     pub watch: bool,
+}
+
+/// Where the configuration names certificates and keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sites {
+    /// `tls` of each listener, in their order.
+    pub tls: Vec<Site>,
+    /// `audit.keys`.
+    pub keys: Site,
 }
 
 /// What a route asks of the policies' schema, and where it says so.

@@ -13,7 +13,7 @@ mod upstream;
 use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
 
 use super::{
-    Admin, Config, Drain, Gateway, Health, Policies, Reload,
+    Admin, Config, Drain, Gateway, Health, Policies, Reload, Sites,
     problem::{Place, Problems, quoted},
     raw,
     tree::{Node, Value},
@@ -78,6 +78,11 @@ pub(super) fn config(
         here.key("origins"),
         problems,
     );
+    let tls = |index| problems.site(here.key("listeners").item(index).key("tls").at);
+    let sites = Sites {
+        tls: (0..listeners.len()).map(tls).collect(),
+        keys: problems.site(here.key("audit").key("keys").at),
+    };
     let gateway = raw.gateway?;
     let policies = raw.policies?;
     Some(Config {
@@ -105,6 +110,7 @@ pub(super) fn config(
         reload: Reload { watch: raw.reload.watch },
         digest: around.digest,
         files: Vec::new(),
+        sites,
         actions,
     })
 }

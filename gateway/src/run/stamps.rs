@@ -1,0 +1,90 @@
+//! When each file that is served was changed, and where each link points, to see that something
+//! was. It reads no file.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use crate::config::{Config, SecretSource};
+
+/// Files and directories looked at, at most: twice what a directory of policies may hold.
+const PLACES_MAX: usize = 20_000;
+
+/// The time of each place's last change, by its path without links.
+pub(super) type Stamps = BTreeMap<PathBuf, Option<SystemTime>>;
+
+/// The files of `config`, the policies, and the certificates and keys of the listeners that it
+/// was `started` with.
+pub(super) fn stamps(config: &Config, started: &Config) -> Stamps {
+    let mut open: Vec<PathBuf> = config.files.clone();
+    open.push(config.policies.directory.clone());
+    for tls in started.listeners.iter().filter_map(|listener| listener.transport.tls()) {
+        open.push(tls.certificate.clone());
+        if let SecretSource::File(key) = &tls.key {
+            open.push(key.clone());
+        }
+    }
+    below(open)
+}
+
+/// Each place is looked at once, whatever links lead to it: one may lead to where it is itself.
+fn below(mut open: Vec<PathBuf>) -> Stamps {
+    let mut stamps = Stamps::new();
+    while let Some(path) = open.pop().filter(|_| stamps.len() < PLACES_MAX) {
+        let path = path.canonicalize().unwrap_or(path);
+        if stamps.contains_key(&path) {
+            continue;
+        }
+        let metadata = fs::metadata(&path).ok();
+        if metadata.as_ref().is_some_and(fs::Metadata::is_dir) {
+            open.extend(entries(&path));
+        }
+        stamps.insert(path, metadata.and_then(|metadata| metadata.modified().ok()));
+    }
+    stamps
+}
+
+fn entries(directory: &Path) -> impl Iterator<Item = PathBuf> {
+    fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn every_place_is_looked_at_once() {
+        let root = tempfile::tempdir().unwrap();
+        let path = |name: &str| root.path().canonicalize().unwrap().join(name);
+        fs::create_dir_all(path("a/b")).unwrap();
+        fs::write(path("a/b/x.cedar"), "").unwrap();
+        symlink("..", path("a/b/up")).unwrap();
+        symlink("b/x.cedar", path("a/link")).unwrap();
+        symlink("nowhere", path("a/dangling")).unwrap();
+        let seen = below(vec![path("a"), path("a/link")]);
+        let want = ["a", "a/b", "a/b/x.cedar", "a/dangling"].map(path);
+        assert_eq!(seen.keys().collect::<Vec<_>>(), want.iter().collect::<Vec<_>>());
+        assert_eq!(seen[&path("a/dangling")], None);
+    }
+
+    #[test]
+    fn what_changed_is_seen() {
+        let root = tempfile::tempdir().unwrap();
+        let check = |what: &str, change: &dyn Fn(&Path)| {
+            let before = below(vec![root.path().to_owned()]);
+            assert_eq!(below(vec![root.path().to_owned()]), before, "before {what}");
+            change(root.path());
+            assert_ne!(below(vec![root.path().to_owned()]), before, "{what}");
+        };
+        check("a new file", &|root| fs::write(root.join("1"), "").unwrap());
+        check("a changed file", &|root| {
+            let file = fs::File::options().write(true).open(root.join("1")).unwrap();
+            file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        });
+        check("a link", &|root| symlink("1", root.join("link")).unwrap());
+        check("a file that is gone", &|root| fs::remove_file(root.join("1")).unwrap());
+    }
+}
