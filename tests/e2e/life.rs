@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    os::unix::fs::symlink,
     process::ExitStatus,
     sync::atomic::{AtomicBool, Ordering},
     thread,
@@ -166,18 +167,45 @@ fn wrong_policies_stop_the_start_with_every_problem() {
 #[test]
 fn what_cannot_be_had_at_start_is_said() {
     let setting = setting("unstartable");
-    let door = setting.door().to_string();
-    let spool = ("directory: spool", "directory: spool-2");
+    let (door, health) = (setting.door().to_string(), setting.health().to_string());
     let config = fs::read_to_string(setting.config()).expect("the configuration");
-    fs::write(setting.config(), config.replace(spool.0, spool.1)).expect("write");
-    for (name, from, to, want) in [
-        ("address", "instance: gw-1", "instance: gw-2", door.as_str()),
-        ("certificate", "certificate: tls.crt", "certificate: none.crt", "none.crt"),
-        ("issuer-key", "file: keys/issuer.key", "file: keys/none.key", "none.key"),
-    ] {
-        let (status, said) = failed_start(&setting, name, from, to);
-        assert!(!status.success() && said.contains(want), "{name}: {status}\n{said}");
+    let spool = setting.dir().join("spool-2");
+    let check = |name: &str, changes: &[(&str, &str)], code: i32, want: &[&str]| {
+        let changed = changes.iter().fold(config.clone(), |config, (from, to)| {
+            assert!(config.contains(from), "no `{from}`");
+            config.replace(from, to)
+        });
+        fs::write(setting.config(), changed).expect("write");
+        let other = ("directory: spool", "directory: spool-2");
+        let (status, said) = failed_start(&setting, name, other.0, other.1);
+        assert_eq!(status.code(), Some(code), "{name}: {said}");
+        for part in want {
+            assert!(said.contains(part), "{name}: no `{part}` in:\n{said}");
+        }
         assert!(!said.contains("panicked"), "{name}: {said}");
+        assert!(!spool.exists(), "{name}: a start that fails leaves no log");
+    };
+    let certificate = ("certificate: tls.crt", "certificate: none.crt");
+    let issuer = ("file: keys/issuer.key", "file: keys/none.key");
+    let elsewhere = (&*format!("address: \"{door}\""), "address: \"127.0.0.1:0\"");
+    check("address", &[], 1, &[&door]);
+    check("health", &[elsewhere], 1, &["listener `health`", &health]);
+    check("certificate", &[certificate], 3, &[".yaml:", "none.crt", "problems: 1"]);
+    let both = [".yaml:", "none.crt", "none.key", "No such file", "problems: 2"];
+    check("both", &[certificate, issuer], 3, &both);
+    let mismatch = ("key: {file: tls.key}", "key: {file: keys/issuer.key}");
+    check("mismatch", &[mismatch], 3, &["listener `front`", "tls.crt", "problems: 1"]);
+}
+
+#[test]
+fn check_says_what_a_start_would_say_of_issuers() {
+    let setting = setting("checked");
+    let wrong = "allow_plain_http: true\n    ca: none.pem";
+    let (status, said) = failed_start(&setting, "ca", "allow_plain_http: true", wrong);
+    let check = setting.portcullis.run(&["check", "--config", "ca.yaml"]).expect("check");
+    assert_eq!((status.code(), check.code), (Some(3), Some(3)), "{said}{}", check.out);
+    for out in [said, check.out] {
+        assert!(out.contains("none.pem") && out.contains("problems: 1"), "{out}");
     }
 }
 
@@ -311,12 +339,51 @@ fn a_certificate_is_renewed_under_load_and_a_broken_one_is_not_taken() {
 }
 
 #[test]
+fn a_certificate_that_is_wrong_is_not_taken() {
+    let mut setting = setting("not-renewed");
+    let key = fs::read(setting.dir().join("tls.key")).expect("the key");
+    fs::copy(&setting.keys.issuer, setting.dir().join("tls.key")).expect("another key");
+    replace(&setting, "path: /public", "path: /moved");
+    let (accepted, event) = reload(&mut setting);
+    assert!(!accepted && event.contains("tls.crt"), "{event}");
+    let status = |setting: &Setting, path: &str| {
+        setting.client().and_then(|client| client.get(path, &[])).expect("an answer").status()
+    };
+    assert_eq!((status(&setting, "/public"), status(&setting, "/moved")), (200, 404));
+    fs::write(setting.dir().join("tls.key"), key).expect("write");
+    assert!(reload(&mut setting).0);
+    assert_eq!(status(&setting, "/public"), 404, "taken whole");
+}
+
+#[test]
+fn a_listener_that_was_not_there_at_the_start_changes_nothing_for_the_others() {
+    let mut setting = setting("reordered");
+    let other = Certs::generate().expect("certificates");
+    let dir = setting.dir().join("other");
+    fs::create_dir(&dir).expect("a directory");
+    other.write(&dir).expect("write");
+    let before = "listeners:\n  - name: front";
+    let first = "listeners:\n  - name: other\n    address: \"127.0.0.1:1\"\n    tls: {certificate: other/tls.crt, key: {file: other/tls.key}}\n  - name: front";
+    replace(&setting, before, first);
+    for _ in 0..2 {
+        assert!(reload(&mut setting).0);
+        let answer = setting.client().and_then(|client| client.get("/public", &[]));
+        assert_eq!(answer.expect("the certificate of this listener").status(), 200);
+    }
+    let said = setting.gateway.process().output().matches("section=\"listeners\"").count();
+    assert_eq!(said, 2, "what differs is said each time");
+}
+
+#[test]
 fn files_are_watched_where_the_configuration_says_so() {
     let setup = Setup::default().change("watch: false", "watch: true");
     let setting = Setting::start("watched", &setup).expect("the product");
+    // Whoever follows this link finds it again behind it.
+    symlink(".", setting.policies().join(".self")).expect("a link");
+    assert!(reloaded(&setting, 0).0);
     let closed = "@id(\"public-closed\")\n@refuse(\"forbidden\")\nforbid (principal, action == Public::Action::\"view\", resource in Portcullis::Api::\"public\");\n";
     fs::write(setting.policies().join("public/closed.cedar"), closed).expect("write");
-    let (accepted, event) = reloaded(&setting, 0);
+    let (accepted, event) = reloaded(&setting, 1);
     assert!(accepted && event.contains("watch"), "{event}");
     let answer = setting.client().and_then(|client| client.get("/public", &[]));
     assert_eq!(answer.expect("an answer").status(), 403);
