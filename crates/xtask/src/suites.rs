@@ -106,7 +106,8 @@ fn tests() -> Result<Tally> {
 
 /// Tests of the same binary that need real Apache Kafka.
 pub(crate) fn of_components(filter: &str) -> Result<Command> {
-    let suite = ["test", "--locked", "-p", "portcullis-tests", "--features", "components"];
+    // The whole workspace, or cargo builds dependencies again with the features of a part.
+    let suite = ["test", "--locked", "--workspace", "--features", "portcullis-tests/components"];
     let mut cargo = cargo(&suite)?;
     // One at a time: each has a broker of its own, and shows what it does.
     cargo.args(["--test", "suite", filter, "--", "--nocapture", "--test-threads=1"]);
