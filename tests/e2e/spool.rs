@@ -24,7 +24,12 @@ fn start(setting: &Setting, name: &str, from: &str, to: &str) -> (ExitStatus, St
     let text = fs::read_to_string(setting.config()).expect("the configuration");
     assert!(text.contains(from), "no `{from}`");
     let path = setting.dir().join(format!("{name}.yaml"));
-    fs::write(&path, text.replace(from, to)).expect("write");
+    // Addresses of its own: those are bound before the spool is opened.
+    let addresses = [setting.door().to_string(), setting.health().to_string()];
+    let text = addresses.iter().fold(text.replace(from, to), |text, address| {
+        text.replace(address.as_str(), "127.0.0.1:0")
+    });
+    fs::write(&path, text).expect("write");
     let dir = setting.dir().join(name);
     fs::create_dir_all(&dir).expect("a directory");
     let portcullis = Portcullis::new(&dir).expect("the binary");

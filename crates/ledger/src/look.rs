@@ -18,6 +18,10 @@ use crate::tlog::Frontier;
 use crate::wal::walk::{Step, Walk};
 use crate::wal::{EpochId, WalError, segment};
 
+/// How often a place is looked at before it is called damaged: the file is not read at once, and
+/// its writer may go on meanwhile.
+const LOOKS: u32 = 5;
+
 /// One log as it lies in a spool.
 #[derive(Debug)]
 pub struct Look {
@@ -93,6 +97,19 @@ impl Look {
     /// # Errors
     /// [`WalError`]: what is here is damaged, or cannot be read.
     pub fn group(&mut self) -> Result<Option<Group>, WalError> {
+        let place = self.walk.clone();
+        let mut looks = LOOKS;
+        loop {
+            looks -= 1;
+            match self.next() {
+                // Beside its writer: what was not there yet, and what follows it already.
+                Err(WalError::Corrupt { .. }) if looks > 0 => self.walk = place.clone(),
+                found => return found,
+            }
+        }
+    }
+
+    fn next(&mut self) -> Result<Option<Group>, WalError> {
         if !self.numbers.contains(&self.walk.at.segment) {
             return match self.numbers.last() {
                 Some(last) if *last > self.walk.at.segment => {

@@ -1,7 +1,8 @@
 //! What whoever ships the log gets, and what it leaves behind.
 
 use std::fs;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use super::{
@@ -11,6 +12,7 @@ use super::{
 use crate::cursor::{Cursor, CursorError};
 use crate::event::{Aggregate, Completion, Durability, Kind, Outcome};
 use crate::ledger::{Health, Ledger, Options};
+use crate::look::Look;
 use crate::receipt::Receipt;
 
 async fn open(ledger: &Ledger, bytes: usize) -> Receipt<()> {
@@ -364,4 +366,29 @@ async fn deleting_an_epoch_goes_on_after_it_failed() {
     assert!(cursor.save().unwrap());
     assert!(!epoch.exists() && !doomed.exists());
     assert_eq!(ledger.status().spool_used_bytes, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn looking_on_while_it_is_written_finds_no_damage() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = start(dir.path());
+    let over = Arc::new(AtomicBool::new(false));
+    let (path, until) = (dir.path().to_owned(), Arc::clone(&over));
+    let looking = std::thread::spawn(move || {
+        let mut groups = 0_usize;
+        while !until.load(Ordering::Relaxed) {
+            for mut log in Look::all(&path).unwrap() {
+                while log.group().unwrap().is_some() {
+                    groups += 1;
+                }
+            }
+        }
+        groups
+    });
+    for _ in 0..50 {
+        open_and_close(&ledger, 20, 500).await;
+    }
+    over.store(true, Ordering::Relaxed);
+    assert!(looking.join().expect("no damage") > 0);
+    ledger.close().await.unwrap();
 }

@@ -112,8 +112,10 @@ impl Path {
 pub struct Query(String);
 
 impl Query {
-    /// Reads a query (RFC 3986 §3.4).
+    /// Reads a query (RFC 3986 §3.4). Characters that should have been percent-encoded are; bytes
+    /// that are no characters are refused, as other parsers do.
     pub fn parse(raw: &[u8]) -> Result<Self, Unreadable> {
+        std::str::from_utf8(raw).map_err(|_| Unreadable::BadTarget)?;
         let mut query = String::with_capacity(raw.len());
         for byte in raw {
             match byte {
