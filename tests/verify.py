@@ -53,7 +53,7 @@ def number(text):
 def parse_key(text):
     """name+hex(id)+base64(0x01 || public key) -> (name, id, public key)"""
     parts = text.split("+", 2)
-    need(len(parts) == 3, f"not a verifier key: {text[:80]}")
+    need(len(parts) == 3, "not a verifier key: expected name+id+key")
     name, key_id, key = parts[0], parts[1], unbase64(parts[2], 33)
     need(key[0] == 1, f"not an Ed25519 note key: {name}")
     expected = hashlib.sha256(name.encode() + b"\n" + key).digest()[:4]

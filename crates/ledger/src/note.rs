@@ -34,10 +34,10 @@ pub enum NoteError {
     #[error("key name `{0}` is empty, too long, or holds a space, a control character or a plus")]
     Name(String),
     /// Not a verifier key of the type asked for.
-    #[error("verifier key `{text}`: {problem}")]
+    #[error("verifier key `{name}`: {problem}")]
     Key {
-        /// The text given.
-        text: String,
+        /// The name that the text gives it; of anything else, which may be a secret, nothing.
+        name: String,
         /// What is wrong with it.
         problem: &'static str,
     },

@@ -104,7 +104,9 @@ impl<const TYPE: u8> Key<TYPE> {
     /// # Errors
     /// [`NoteError::Name`] or [`NoteError::Key`].
     pub fn parse(text: &str) -> Result<Self, NoteError> {
-        let refuse = |problem| NoteError::Key { text: text.to_owned(), problem };
+        let named = text.split_once('+').map(|(name, _)| name).filter(|name| is_key_name(name));
+        let named = named.unwrap_or_default();
+        let refuse = |problem| NoteError::Key { name: named.to_owned(), problem };
         let (name, rest) = text.split_once('+').ok_or(refuse("expected `name+id+key`"))?;
         let (_, encoded) = rest.split_once('+').ok_or(refuse("expected `name+id+key`"))?;
         let decoded = STANDARD.decode(encoded).map_err(|_| refuse("the key is not base64"))?;
@@ -334,6 +336,12 @@ mod tests {
         let signer = Signer::new("log.example/a", &PrivateKey::from_seed([7; 32])).ok().unwrap();
         let good = signer.verifier_key().to_string();
         assert_eq!(good.parse(), Ok(signer.verifier_key().clone()));
+        // A secret that was given by mistake is not said.
+        let pem = "-----BEGIN PRIVATE KEY-----\nMC4C+AQAw+BQYD\n-----END PRIVATE KEY-----\n";
+        for text in [pem, &pem.replace('\n', "")] {
+            let problem = text.parse::<VerifierKey>().unwrap_err().to_string();
+            assert!(!problem.contains("MC4C"), "{problem}");
+        }
         check("", "expected `name+id+key`");
         check("log.example/a+00000000", "expected `name+id+key`");
         check(&good.replace("/a", "/b"), "the key id does not match");

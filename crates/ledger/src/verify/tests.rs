@@ -390,6 +390,12 @@ fn a_trail_waits_for_what_is_late_and_reports_once() {
     assert_eq!(kinds(&trail.take_findings()), [(Gap, Some(0)), (Silence, Some(12))]);
     assert_eq!(trail.logs().count(), 1);
     assert_eq!(trail.log(&second.origin).unwrap().size(), 12);
+
+    let mut trail = TrailVerifier::new(keys.root().clone());
+    trail.begin_anywhere();
+    take(&mut trail, &[&second]);
+    trail.finish(now_ms + SILENCE_MS);
+    assert_eq!(kinds(&trail.take_findings()), [(Silence, Some(12))]);
 }
 
 #[test]

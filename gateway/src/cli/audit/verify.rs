@@ -50,6 +50,7 @@ impl Verify {
             events: 0,
             findings: Vec::new(),
         };
+        verified.trail.begin_anywhere();
         match Look::all(&self.spool) {
             Ok(logs) => logs.into_iter().try_for_each(|log| verified.log(&root, log))?,
             Err(error) => verified.damaged("", None, error)?,
@@ -63,6 +64,9 @@ impl Verify {
             writeln!(out, "{finding}")?;
         }
         let Verified { logs, events, findings, .. } = verified;
+        if events == 0 {
+            writeln!(out, "nothing to verify: what was shipped has left the spool")?;
+        }
         writeln!(
             out,
             "audit verify: logs={logs} events={events} findings={} root={}",
