@@ -179,6 +179,7 @@ fn heads_are_decisions_and_decisions_are_completions() {
     let bearer = format!("Bearer {first}");
     let known = client.get("/orders", &[("Authorization", bearer.as_str())]).expect("an answer");
     assert_eq!(known.status(), 200, "the keys are known");
+    // One case asks for keys: a second would wait for the fetch of the first, and not be seen to.
     setting.idp.fault("/jwks", Fault::Hang);
 
     let (heard, open): (Vec<Option<Message>>, Vec<_>) = thread::scope(|scope| {

@@ -122,8 +122,6 @@ pub(super) const CASES: &[Case] = &[
         "GET /slow?ms=2000\r\nhost: api.example.test\r\nx-request-id: {id}\r\n\r\n"),
     case!("h2-left-while-streaming", H2, LeaveUpstream, None, "permit", "client_gone", "",
         "GET /stream?chunks=100000&ms=1\r\nhost: api.example.test\r\nx-request-id: {id}\r\n\r\n"),
-    case!("h2-left-while-keys-are-fetched", H2, LeaveIdentify, None, "abandoned", "", "",
-        "GET /orders\r\nhost: localhost\r\nx-request-id: {id}\r\nauthorization: Bearer {unknown}\r\n\r\n"),
     case!("h2-late-upstream", H2, Stay, Some(504), "permit", "timed_out", "response_timeout",
         "GET /slow?ms=60000\r\nhost: api.example.test\r\nx-request-id: {id}\r\n\r\n"),
     case!("h2-reset-upstream", H2, Broken, None, "permit", "upstream_failed", "reset",
