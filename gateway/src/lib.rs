@@ -100,7 +100,7 @@ enum Reject {
     Preflight(Option<Granted>),
 }
 
-/// The decision could not be recorded: nothing is done.
+/// The decision was not recorded: nothing is done of what it allows.
 enum Unrecorded {
     /// Who asks and what for is longer than an event: the request is turned away.
     Unfit(Box<Turn>),

@@ -155,3 +155,30 @@ fn a_full_spool_refuses_every_route_and_still_closes_its_log() {
     assert_eq!(text(loss, "/unmapped/reason"), "spool_full");
     println!("full: decisions={} loss={loss}", decisions.len());
 }
+
+#[test]
+fn a_log_that_left_the_spool_is_named_and_missed_by_a_checkpoint_of_it() {
+    let mut setting = setting("left");
+    let kept = setting.dir().join("kept.txt");
+    let keep = |setting: &Setting| {
+        let note = setting.portcullis.checkpoint(&setting.spool()).expect("a checkpoint");
+        fs::write(&kept, note).expect("write");
+    };
+    let verify = |setting: &Setting| {
+        let Setting { portcullis, keys, .. } = setting;
+        portcullis.verify(&setting.spool(), &keys.root_vkey, &kept).expect("run")
+    };
+    assert!(setting.gateway.stop().expect("stop").success());
+    keep(&setting);
+    let older = segment(&setting.spool()).parent().expect("a log").to_owned();
+    setting.start_again().expect("start");
+    assert!(setting.gateway.stop().expect("stop").success());
+    let whole = verify(&setting);
+    assert!(whole.code == Some(0) && !whole.out.contains("begins after"), "{}", whole.out);
+    fs::remove_dir_all(older).expect("remove");
+    let missed = verify(&setting);
+    assert!(missed.code == Some(4) && missed.out.contains("truncation"), "{}", missed.out);
+    keep(&setting);
+    let named = verify(&setting);
+    assert!(named.code == Some(0) && named.out.contains("begins after"), "{}", named.out);
+}

@@ -63,6 +63,12 @@ impl Verify {
         for finding in &verified.findings {
             writeln!(out, "{finding}")?;
         }
+        let oldest = verified.trail.logs().next().map(LogVerifier::summary);
+        if let Some(before) = oldest.and_then(|log| log.previous.as_ref()) {
+            // Only whoever has what was shipped, or a checkpoint kept apart, can tell which.
+            let (origin, size) = (&before.origin, before.size);
+            writeln!(out, "begins after `{origin}` of `{size}` leaves: shipped, or missing")?;
+        }
         let Verified { logs, events, findings, .. } = verified;
         if events == 0 {
             writeln!(out, "nothing to verify: what was shipped has left the spool")?;
