@@ -1,7 +1,9 @@
 //! The one thread that writes: it gives each event its index, grows the tree, signs one
 //! checkpoint a group, writes the frame, and then tells whoever waits.
 //!
-//! A group is what queued up while the last one was written. It never retries a sync on the
+//! A group is what queued up while the last one was written; when there is much to write, it is
+//! what came within [`INTERVAL`], so that a signature, a write and a waking stand for many events
+//! and not for a few. It never retries a sync on the
 //! same file: after an error all that is not known to be durable goes to a new segment once
 //! more, byte for byte, and if that fails too the ledger has failed.
 
@@ -33,6 +35,11 @@ use crate::wal::spool::Compress;
 
 /// How long a group that nobody waits for may stay unsynced when nothing follows it.
 const UNSYNCED_MAX: Duration = Duration::from_millis(20);
+/// Time from the beginning of one group to that of the next, when there is much to write.
+const INTERVAL: Duration = Duration::from_millis(1);
+/// Events of a group after which there is: fewer come from clients that wait for one answer
+/// before they ask again, and they are not held up.
+const DENSE: usize = 8;
 /// Leaves at which a log is turned: well before a path has more than 24 hashes.
 const LEAVES_TURN: u64 = (1 << 24) - (1 << 20);
 
@@ -115,6 +122,9 @@ pub(crate) struct Writer {
     /// What callers had counted when the log was opened.
     before: Counters,
     beat_at: Instant,
+    /// Since when the last group was gathered, and whether it was [`DENSE`].
+    began: Instant,
+    dense: bool,
     above_watermark: bool,
 }
 
@@ -157,6 +167,8 @@ impl Writer {
         Self {
             builder: Builder::new(body_bytes_max(shared.space.segment_bytes())),
             beat_at: Instant::now() + options.heartbeat,
+            began: Instant::now(),
+            dense: false,
             options,
             shared,
             maker,
@@ -206,6 +218,7 @@ impl Writer {
                     return self.end("stop").map(|()| Some(done));
                 }
                 Next::Job(job) => {
+                    self.pace();
                     self.gather(job)?;
                     self.commit()?;
                 }
@@ -235,6 +248,14 @@ impl Writer {
             Err(RecvTimeoutError::Timeout) => Next::Idle,
             Err(RecvTimeoutError::Disconnected) => Next::Gone,
         }
+    }
+
+    /// Lets more come, if much came last time.
+    fn pace(&mut self) {
+        if self.dense {
+            std::thread::sleep(INTERVAL.saturating_sub(self.began.elapsed()));
+        }
+        self.began = Instant::now();
     }
 
     /// Takes `job` and whatever else has queued up, as far as it fits one group.
@@ -323,6 +344,7 @@ impl Writer {
         }
         let size = self.epoch.tree.size();
         let first = size - self.builder.events() as u64;
+        self.dense = self.builder.events() >= DENSE;
         let checkpoint = self.epoch.signer.sign_checkpoint(size, &self.epoch.tree.root());
         let frame = self.builder.seal(self.codec(), first, self.synced, &checkpoint);
         let effects = std::mem::take(&mut self.effects);
