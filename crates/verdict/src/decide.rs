@@ -4,9 +4,10 @@
 //! change nothing. No schema, text or annotation is parsed here: a decision is look-ups and one
 //! evaluation of each policy.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
-use cedar_policy::{AuthorizationError, Authorizer, PolicyId, PolicySet, Response};
+use cedar_policy::{AuthorizationError, Authorizer, PolicyId, PolicySet, Response, Schema};
 use serde::Deserialize;
 use serde_json::Value;
 use signals::{Facts, Principal, PrincipalKind};
@@ -17,6 +18,7 @@ use crate::inputs::{InputError, Inputs, Maker, Types};
 use crate::outcome::{
     Basis, Class, Decision, Obligations, Permit, PolicyError, Refusal, Refused, Verdict,
 };
+use crate::policy::KeptFiles;
 use crate::question::{Action, Question, RecordedQuestion, Resource};
 use crate::reads::Reads;
 use crate::schema::Vocabulary;
@@ -35,9 +37,13 @@ pub struct Policies {
     pub(crate) meta: HashMap<PolicyId, Meta>,
     pub(crate) reads: Reads,
     pub(crate) types: Types,
-    pub(crate) vocabulary: Vocabulary,
-    pub(crate) catalogue: Catalogue,
+    pub(crate) schema: Arc<Schema>,
+    pub(crate) vocabulary: Arc<Vocabulary>,
+    pub(crate) catalogue: Arc<Catalogue>,
     pub(crate) digests: Digests,
+    /// The annotations that its policies might carry beside ours.
+    pub(crate) annotations: BTreeSet<String>,
+    pub(crate) files: KeptFiles,
 }
 
 /// A recorded question that cannot be read back.

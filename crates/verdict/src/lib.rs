@@ -1,7 +1,8 @@
 //! The one decision: Cedar policies, asked once for each request.
 //!
 //! [`Policies::load`] turns the text of a policies directory into something already right, or
-//! into *every* problem at once. [`Policies::decide`] answers a [`Question`]: the only way to a
+//! into *every* problem at once; [`Policies::reload`] does so at the cost of what changed.
+//! [`Policies::decide`] answers a [`Question`]: the only way to a
 //! [`Permit`], which carries what it was asked about. The answer's [`Basis`] goes into the event;
 //! [`Policies::ask_again`] gives the same basis for the recorded question.
 //!
@@ -14,6 +15,7 @@
 mod annotations;
 pub mod cases;
 mod catalogue;
+mod changes;
 mod decide;
 mod facts;
 mod inputs;
@@ -27,6 +29,7 @@ mod reads;
 mod schema;
 mod source;
 
+pub use changes::Changes;
 pub use decide::{AskAgainError, Policies};
 pub use load::UndeclaredRoute;
 pub use outcome::{

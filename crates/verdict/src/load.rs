@@ -1,6 +1,7 @@
 //! From the text of a policies directory to [`Policies`]: right, or every problem at once.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use cedar_policy::{Authorizer, PolicySet, Schema};
 
@@ -8,7 +9,7 @@ use crate::annotations::{Rule, distance};
 use crate::catalogue::Catalogue;
 use crate::decide::Policies;
 use crate::inputs::Types;
-use crate::policy::PolicyFiles;
+use crate::policy::{KeptFiles, PolicyFiles};
 use crate::problem::{Problem, Text};
 use crate::question::Action;
 use crate::reads::Reads;
@@ -23,34 +24,22 @@ impl Policies {
     /// Every problem of every file, in the order of the files: schema, annotations, policies that
     /// do not validate (a warning of Cedar's is a problem too), entities, files without a place.
     pub fn load(source: &Source) -> Result<Self, Vec<Problem>> {
-        let (layout, mut problems) = source.layout();
-        let mut files = PolicyFiles::read(&layout.policies, &source.annotations);
-        problems.append(&mut files.problems);
-        let known = match layout.schema.map(schema::load) {
-            Some(Ok(schema)) => against(&schema, &layout, &files, &mut problems),
-            Some(Err(wrong)) => {
-                problems.extend(wrong);
-                None
-            }
-            None => None,
-        };
-        problems.sort();
-        problems.dedup();
-        let digests = Digests::of(&layout);
-        match known {
-            Some((vocabulary, catalogue)) if problems.is_empty() => {
-                Self::of(files, vocabulary, catalogue, digests).map_err(|problem| vec![problem])
-            }
-            _ => Err(problems),
-        }
+        load(source, None)
     }
 
-    fn of(
-        files: PolicyFiles<'_>,
-        vocabulary: Vocabulary,
-        catalogue: Catalogue,
-        digests: Digests,
-    ) -> Result<Self, Problem> {
+    /// Reads a policies directory that may have changed since this set was loaded: what
+    /// [`Policies::load`] gives, at the cost of the files that differ. Policies whose file is the
+    /// same are neither parsed nor, under the same schema, validated again.
+    ///
+    /// # Errors
+    ///
+    /// As [`Policies::load`].
+    pub fn reload(&self, source: &Source) -> Result<Self, Vec<Problem>> {
+        load(source, Some(self))
+    }
+
+    fn of(files: KeptFiles, known: Known, digests: Digests) -> Result<Self, Problem> {
+        let Known { schema, vocabulary, catalogue } = known;
         let mut policies = Self {
             authorizer: Authorizer::new(),
             enforced: PolicySet::new(),
@@ -59,21 +48,27 @@ impl Policies {
             meta: HashMap::new(),
             reads: Reads::default(),
             types: Types::new(),
+            schema,
             vocabulary,
             catalogue,
             digests,
+            annotations: BTreeSet::new(),
+            files: KeptFiles::new(),
         };
-        for (policy, meta) in files.into_policies() {
-            let set = match (meta.shadow, &meta.rule) {
-                (false, _) => &mut policies.enforced,
-                (true, Rule::Forbid { .. }) => &mut policies.shadow_forbids,
-                (true, Rule::Permit) => &mut policies.shadow_permits,
-            };
-            policies.reads.add(&policy);
-            let id = policy.id().clone();
-            set.add(policy).map_err(|error| Text::new(SCHEMA, "").problem(0, error.to_string()))?;
-            policies.meta.insert(id, meta);
+        for file in files.values() {
+            policies.reads.merge(file.reads());
+            for (_, policy, meta) in file.policies() {
+                let set = match (meta.shadow, &meta.rule) {
+                    (false, _) => &mut policies.enforced,
+                    (true, Rule::Forbid { .. }) => &mut policies.shadow_forbids,
+                    (true, Rule::Permit) => &mut policies.shadow_permits,
+                };
+                set.add(policy.clone())
+                    .map_err(|error| Text::new(SCHEMA, "").problem(0, error.to_string()))?;
+                policies.meta.insert(policy.id().clone(), meta.clone());
+            }
         }
+        policies.files = files;
         Ok(policies)
     }
 
@@ -115,19 +110,79 @@ impl Policies {
     }
 }
 
-/// What needs the schema: the policies' types, the catalogue, the directories' names.
-fn against(
-    schema: &Schema,
-    layout: &Layout<'_>,
-    files: &PolicyFiles<'_>,
-    problems: &mut Vec<Problem>,
-) -> Option<(Vocabulary, Catalogue)> {
-    problems.extend(files.validate(schema));
-    let catalogue = Catalogue::read(&layout.entities, schema, problems);
-    let apis = catalogue.as_ref().map(Catalogue::apis);
+/// Loads, with what can be taken from the set before: its files, if they were read with the same
+/// annotations, and all that comes of the schema, if it is the same.
+fn load(source: &Source, before: Option<&Policies>) -> Result<Policies, Vec<Problem>> {
+    let (layout, mut problems) = source.layout();
+    let digests = Digests::of(&layout);
+    let before = before.filter(|before| before.annotations == source.annotations);
+    let kept = before.map(|before| &before.files);
+    let mut files = PolicyFiles::read(&layout.policies, &source.annotations, kept);
+    problems.append(&mut files.problems);
+    let before = before.filter(|before| before.digests.schema == digests.schema);
+    let schema = match (before, layout.schema) {
+        (Some(before), _) => Some(Arc::clone(&before.schema)),
+        (None, Some(text)) => schema::load(text).map_err(|wrong| problems.extend(wrong)).ok(),
+        (None, None) => None,
+    };
+    let known = schema.and_then(|schema| {
+        problems.extend(files.validate(&schema, before.is_none()));
+        let before = before.filter(|before| before.digests.entities == digests.entities);
+        let known = Known::of(schema, &layout, before, &mut problems);
+        directories(&layout, known.as_ref(), &mut problems);
+        known
+    });
+    problems.sort();
+    problems.dedup();
+    match known {
+        Some(known) if problems.is_empty() => {
+            let mut policies =
+                Policies::of(files.into_kept(), known, digests).map_err(|problem| vec![problem])?;
+            policies.annotations.clone_from(&source.annotations);
+            Ok(policies)
+        }
+        _ => Err(problems),
+    }
+}
+
+/// What comes of schema and entities, and lives on in the next set if neither changed.
+struct Known {
+    schema: Arc<Schema>,
+    vocabulary: Arc<Vocabulary>,
+    catalogue: Arc<Catalogue>,
+}
+
+impl Known {
+    fn of(
+        schema: Arc<Schema>,
+        layout: &Layout<'_>,
+        same: Option<&Policies>,
+        problems: &mut Vec<Problem>,
+    ) -> Option<Self> {
+        if let Some(same) = same {
+            let (vocabulary, catalogue) =
+                (Arc::clone(&same.vocabulary), Arc::clone(&same.catalogue));
+            return Some(Self { schema, vocabulary, catalogue });
+        }
+        let catalogue = Catalogue::read(&layout.entities, &schema, problems).map(Arc::new);
+        match Vocabulary::of(&schema) {
+            Ok(vocabulary) => {
+                Some(Self { vocabulary: Arc::new(vocabulary), catalogue: catalogue?, schema })
+            }
+            Err(error) => {
+                let text = layout.schema.iter();
+                problems.extend(text.flat_map(|text| text.problems(error.as_ref(), 0)));
+                None
+            }
+        }
+    }
+}
+
+/// Directories must be those of declared APIs.
+fn directories(layout: &Layout<'_>, known: Option<&Known>, problems: &mut Vec<Problem>) {
+    let Some(apis) = known.map(|known| known.catalogue.apis()) else { return };
     for (scope, text) in &layout.policies {
         if let Scope::Api(api) = scope
-            && let Some(apis) = apis
             && !apis.contains(*api)
         {
             let message = format!("`{api}/` is not the directory of a declared API");
@@ -136,13 +191,6 @@ fn against(
                 None => format!("declare `{}` in entities/*.json", crate::catalogue::api_uid(api)),
             };
             problems.push(text.problem(0, message).hint(hint));
-        }
-    }
-    match Vocabulary::of(schema) {
-        Ok(vocabulary) => Some((vocabulary, catalogue?)),
-        Err(error) => {
-            problems.extend(layout.schema.iter().flat_map(|text| text.problems(error.as_ref(), 0)));
-            None
         }
     }
 }

@@ -1,6 +1,8 @@
-//! The policies of one file: parsed, named by their `@id`, with their annotations read.
+//! The policies of one file: parsed, named by their `@id`, with their annotations read. A file
+//! whose text did not change is not read again.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use cedar_policy::{
     Effect, EntityUid, Policy, PolicyId, PolicySet, ResourceConstraint, Schema, ValidationMode,
@@ -10,7 +12,8 @@ use miette::Diagnostic;
 
 use crate::annotations::{self, Annotation, Carrier, Meta};
 use crate::problem::{Problem, Text};
-use crate::source::Scope;
+use crate::reads::Reads;
+use crate::source::{self, Digest, Scope};
 
 /// How far a policy may reach from principal and resource: their own attributes, and no other
 /// entity's. A request's store holds no more.
@@ -18,98 +21,117 @@ const ENTITY_LEVEL: u32 = 1;
 
 /// One policy that parsed.
 #[derive(Debug)]
-struct Parsed<'a> {
-    text: Text<'a>,
+struct Parsed {
     /// Byte offset in the file.
     offset: usize,
     id: Option<String>,
     meta: Option<Meta>,
+    /// Under its `@id`, if it has one.
     policy: Policy,
+}
+
+/// One file, read by itself: it owes nothing to other files, so it lives on in the next set if
+/// its text is the same.
+#[derive(Debug)]
+pub(crate) struct PolicyFile {
+    digest: Digest,
+    policies: Vec<Parsed>,
+    problems: Vec<Problem>,
+    reads: Reads,
+}
+
+/// The files of a set that is right, by path.
+pub(crate) type KeptFiles = HashMap<String, Arc<PolicyFile>>;
+
+/// One file of this load.
+#[derive(Debug)]
+struct Placed<'a> {
+    text: Text<'a>,
+    file: Arc<PolicyFile>,
+    /// It was not in the set before.
+    fresh: bool,
 }
 
 /// The policies of every file, each under its `@id`.
 #[derive(Debug, Default)]
 pub(crate) struct PolicyFiles<'a> {
-    policies: Vec<Parsed<'a>>,
+    files: Vec<Placed<'a>>,
     pub(crate) problems: Vec<Problem>,
 }
 
 impl<'a> PolicyFiles<'a> {
-    /// Reads every file; what is wrong is in `problems`.
-    pub(crate) fn read(files: &[(Scope<'a>, Text<'a>)], listed: &BTreeSet<String>) -> Self {
+    /// Reads every file that is not in `kept` as it is; what is wrong is in `problems`.
+    pub(crate) fn read(
+        files: &[(Scope<'a>, Text<'a>)],
+        listed: &BTreeSet<String>,
+        kept: Option<&KeptFiles>,
+    ) -> Self {
         let mut read = Self::default();
         for (scope, text) in files {
-            match text.text.parse::<PolicySet>() {
-                Ok(set) => read.file(*scope, *text, &set, listed),
-                Err(errors) => read.problems.extend(text.problems(&errors, 0)),
-            }
+            let digest = source::digest_of_text(text.text);
+            let same = |file: &&Arc<PolicyFile>| file.digest == digest;
+            let placed = match kept.and_then(|kept| kept.get(text.file)).filter(same) {
+                Some(file) => Placed { text: *text, file: Arc::clone(file), fresh: false },
+                None => {
+                    let file = PolicyFile::read(*scope, *text, digest, listed);
+                    Placed { text: *text, file: Arc::new(file), fresh: true }
+                }
+            };
+            read.problems.extend(placed.file.problems.iter().cloned());
+            read.files.push(placed);
         }
         read.duplicates();
         read
     }
 
-    fn file(
-        &mut self,
-        scope: Scope<'_>,
-        text: Text<'a>,
-        set: &PolicySet,
-        listed: &BTreeSet<String>,
-    ) {
-        for template in set.templates() {
-            let offset = template.as_ref().loc().map_or(0, |loc| loc.start());
-            let problem = text.problem(offset, "a template has no effect without links");
-            self.problems.push(problem.hint("write a policy without `?principal` and `?resource`"));
-        }
-        for policy in set.policies() {
-            let offset = policy.as_ref().loc().map_or(0, |loc| loc.start());
-            self.problems.extend(reach(scope, text, offset, policy));
-            let carrier = Carrier { text, offset, effect: policy.effect() };
-            let annotations: Vec<Annotation<'_>> = policy
-                .as_ref()
-                .annotations()
-                .map(|(key, annotation)| Annotation {
-                    key: key.as_ref(),
-                    value: annotation.as_ref(),
-                    offset: annotation.loc.as_ref().map_or(offset, |loc| loc.start()),
-                })
-                .collect();
-            let (id, meta) = annotations::read(carrier, &annotations, listed, &mut self.problems);
-            self.policies.push(Parsed { text, offset, id, meta, policy: policy.clone() });
-        }
-    }
-
     /// Two policies of one id: the later one, by file and place, is the problem.
     fn duplicates(&mut self) {
-        self.policies.sort_by(|a, b| (a.text.file, a.offset).cmp(&(b.text.file, b.offset)));
-        let mut seen: BTreeMap<&str, &Parsed<'_>> = BTreeMap::new();
-        for parsed in &self.policies {
-            let Some(id) = parsed.id.as_deref() else { continue };
-            match seen.get(id) {
-                Some(first) => {
-                    let first = first.text.problem(first.offset, "");
-                    let message = format!("`@id(\"{id}\")` is taken");
-                    let hint =
-                        format!("the other is at {}:{}:{}", first.file, first.line, first.column);
-                    self.problems.push(parsed.text.problem(parsed.offset, message).hint(hint));
-                }
-                None => {
-                    seen.insert(id, parsed);
+        let mut seen: HashMap<&str, (Text<'_>, usize)> = HashMap::new();
+        let mut problems = Vec::new();
+        for Placed { text, file, .. } in &self.files {
+            for parsed in &file.policies {
+                let Some(id) = parsed.id.as_deref() else { continue };
+                match seen.get(id) {
+                    Some((first, offset)) => {
+                        let first = first.problem(*offset, "");
+                        let message = format!("`@id(\"{id}\")` is taken");
+                        let hint = format!(
+                            "the other is at {}:{}:{}",
+                            first.file, first.line, first.column
+                        );
+                        problems.push(text.problem(parsed.offset, message).hint(hint));
+                    }
+                    None => {
+                        seen.insert(id, (*text, parsed.offset));
+                    }
                 }
             }
         }
+        self.problems.append(&mut problems);
     }
 
     /// Strict validation; a warning is a problem too. Cedar tells a mistake once for each kind of
     /// request: one of each kind at each place is kept.
-    pub(crate) fn validate(&self, schema: &Schema) -> Vec<Problem> {
+    ///
+    /// What Cedar says of a policy hangs on that policy and the schema alone, so files of the set
+    /// before need it only if the schema is `another`.
+    pub(crate) fn validate(&self, schema: &Schema, another: bool) -> Vec<Problem> {
         let mut files: HashMap<PolicyId, (Text<'_>, usize)> = HashMap::new();
         let mut set = PolicySet::new();
-        for (nth, parsed) in self.policies.iter().enumerate() {
-            let named = parsed.id.as_ref().map(PolicyId::new).filter(|id| !files.contains_key(id));
-            let id = named.unwrap_or_else(|| PolicyId::new(format!("{}#{nth}", parsed.text.file)));
-            if set.add(parsed.policy.new_id(id.clone())).is_ok() {
-                files.insert(id, (parsed.text, parsed.offset));
+        for Placed { text, file, .. } in self.files.iter().filter(|placed| another || placed.fresh)
+        {
+            for parsed in &file.policies {
+                let named =
+                    parsed.id.as_ref().map(PolicyId::new).filter(|id| !files.contains_key(id));
+                let id = named
+                    .unwrap_or_else(|| PolicyId::new(format!("{}#{}", text.file, parsed.offset)));
+                if set.add(parsed.policy.new_id(id.clone())).is_ok() {
+                    files.insert(id, (*text, parsed.offset));
+                }
             }
+        }
+        if set.is_empty() {
+            return Vec::new();
         }
         let validated = Validator::new(schema.clone()).validate_with_level(
             &set,
@@ -136,15 +158,70 @@ impl<'a> PolicyFiles<'a> {
         problems.into_values().collect()
     }
 
+    /// The files, by path, for this set and the next.
+    pub(crate) fn into_kept(self) -> KeptFiles {
+        self.files.into_iter().map(|placed| (placed.text.file.to_owned(), placed.file)).collect()
+    }
+}
+
+impl PolicyFile {
+    fn read(scope: Scope<'_>, text: Text<'_>, digest: Digest, listed: &BTreeSet<String>) -> Self {
+        let mut file =
+            Self { digest, policies: Vec::new(), problems: Vec::new(), reads: Reads::default() };
+        match text.text.parse::<PolicySet>() {
+            Ok(set) => file.set(scope, text, &set, listed),
+            Err(errors) => file.problems.extend(text.problems(&errors, 0)),
+        }
+        file.policies.sort_by_key(|parsed| parsed.offset);
+        file
+    }
+
+    fn set(
+        &mut self,
+        scope: Scope<'_>,
+        text: Text<'_>,
+        set: &PolicySet,
+        listed: &BTreeSet<String>,
+    ) {
+        for template in set.templates() {
+            let offset = template.as_ref().loc().map_or(0, |loc| loc.start());
+            let problem = text.problem(offset, "a template has no effect without links");
+            self.problems.push(problem.hint("write a policy without `?principal` and `?resource`"));
+        }
+        for policy in set.policies() {
+            let offset = policy.as_ref().loc().map_or(0, |loc| loc.start());
+            self.problems.extend(reach(scope, text, offset, policy));
+            let carrier = Carrier { text, offset, effect: policy.effect() };
+            let annotations: Vec<Annotation<'_>> = policy
+                .as_ref()
+                .annotations()
+                .map(|(key, annotation)| Annotation {
+                    key: key.as_ref(),
+                    value: annotation.as_ref(),
+                    offset: annotation.loc.as_ref().map_or(offset, |loc| loc.start()),
+                })
+                .collect();
+            let (id, meta) = annotations::read(carrier, &annotations, listed, &mut self.problems);
+            let policy = match &id {
+                Some(id) => policy.new_id(PolicyId::new(id)),
+                None => policy.clone(),
+            };
+            self.reads.add(&policy);
+            self.policies.push(Parsed { offset, id, meta, policy });
+        }
+    }
+
+    /// What its policies read.
+    pub(crate) fn reads(&self) -> &Reads {
+        &self.reads
+    }
+
     /// Each policy under its id, with its meaning. Those that are not right are left out: a load
     /// with problems makes nothing.
-    pub(crate) fn into_policies(self) -> Vec<(Policy, Meta)> {
-        self.policies
-            .into_iter()
-            .filter_map(|parsed| {
-                Some((parsed.policy.new_id(PolicyId::new(parsed.id?)), parsed.meta?))
-            })
-            .collect()
+    pub(crate) fn policies(&self) -> impl Iterator<Item = (&str, &Policy, &Meta)> {
+        self.policies.iter().filter_map(|parsed| {
+            Some((parsed.id.as_deref()?, &parsed.policy, parsed.meta.as_ref()?))
+        })
     }
 }
 

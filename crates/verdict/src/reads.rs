@@ -5,6 +5,7 @@
 //! plainly `context.<fact>.<field>` reads all that it may lead to. A policy cannot tell the
 //! difference, and the event holds all facts anyway.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use cedar_policy::Policy;
@@ -50,6 +51,21 @@ impl Reads {
                 policy.get("conditions").into_iter().for_each(|all| self.expression(all));
             }
             Ok(_) | Err(_) => self.everything = true,
+        }
+    }
+
+    /// Adds what others read.
+    pub(crate) fn merge(&mut self, others: &Self) {
+        self.everything |= others.everything;
+        for (fact, fields) in &others.facts {
+            match (self.facts.entry(fact.clone()), fields) {
+                (Entry::Vacant(place), fields) => drop(place.insert(fields.clone())),
+                (Entry::Occupied(mut place), Fields::All) => *place.get_mut() = Fields::All,
+                (Entry::Occupied(mut place), Fields::Named(more)) => match place.get_mut() {
+                    Fields::All => {}
+                    Fields::Named(named) => named.extend(more.iter().cloned()),
+                },
+            }
         }
     }
 
@@ -168,6 +184,28 @@ mod tests {
         check("{\".\": 1, \"Var\": \"context\"}.Var == \"context\"", &[], false);
         check("resource.waf.score > 1 && principal.context.token.acr == \"\"", &[], false);
         check("principal.getTag(context.token.acr).contains(\"a\")", &["token.acr"], false);
+    }
+
+    #[test]
+    fn what_files_read_adds_up() {
+        let of = |conditions: &[&str]| {
+            let mut reads = Reads::default();
+            for condition in conditions {
+                let text = format!("forbid (principal, action, resource) when {{ {condition} }};");
+                reads.add(&Policy::parse(None, text).unwrap());
+            }
+            reads
+        };
+        let (score, health) = ("context.waf.score > 1", "context.waf.health == \"ok\"");
+        let (whole, all) = ("context.waf == {}", "context == {}");
+        let (acr, none) = ("context.token.acr == \"\"", "true");
+        for one in [score, health, whole, all, acr, none] {
+            for other in [score, health, whole, all, acr, none] {
+                let mut merged = of(&[one]);
+                merged.merge(&of(&[other]));
+                assert_eq!(merged, of(&[one, other]), "{one} and {other}");
+            }
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The schema: ours, embedded, and the operator's, which refers to it.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use cedar_policy::entities_errors::EntitiesError;
 use cedar_policy::{Entities, EntityTypeName, EntityUid, Schema, SchemaFragment};
@@ -42,7 +43,7 @@ pub(crate) struct KnownAction {
 }
 
 /// The linked schema, or everything Cedar and we have against it.
-pub(crate) fn load(text: Text<'_>) -> Result<Schema, Vec<Problem>> {
+pub(crate) fn load(text: Text<'_>) -> Result<Arc<Schema>, Vec<Problem>> {
     let (ours, _) = SchemaFragment::from_cedarschema_str(PORTCULLIS_SCHEMA)
         .map_err(|error| embedded(&error))?;
     let (theirs, warnings) = SchemaFragment::from_cedarschema_str(text.text)
@@ -57,7 +58,7 @@ pub(crate) fn load(text: Text<'_>) -> Result<Schema, Vec<Problem>> {
         .map_err(|error| text.problems(&error, 0))?;
     let json = theirs.to_json_value().map_err(|error| text.problems(&error, 0))?;
     let problems = actions(&schema, &json, text);
-    if problems.is_empty() { Ok(schema) } else { Err(problems) }
+    if problems.is_empty() { Ok(Arc::new(schema)) } else { Err(problems) }
 }
 
 /// A test holds the embedded schema right; should it not be, the load says so.

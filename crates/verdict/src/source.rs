@@ -123,7 +123,24 @@ fn misplaced(path: &str) -> String {
     }
 }
 
+/// SHA-256 of one text.
+pub(crate) type Digest = [u8; 32];
+
+pub(crate) fn digest_of_text(text: &str) -> Digest {
+    let mut digest = Digest::default();
+    let made = ring::digest::digest(&SHA256, text.as_bytes());
+    digest.iter_mut().zip(made.as_ref()).for_each(|(to, from)| *to = *from);
+    digest
+}
+
 impl Digests {
+    /// One digest of all three (lower-case hex): the name of the whole set. It is SHA-256 over
+    /// the digests of policies, schema and entities as hex, each with a line feed after it.
+    pub fn set(&self) -> String {
+        let Self { policies, schema, entities } = self;
+        hex(&digest_of_text(&format!("{policies}\n{schema}\n{entities}\n")))
+    }
+
     pub(crate) fn of(layout: &Layout<'_>) -> Self {
         let ours = Text::new("portcullis.cedarschema", PORTCULLIS_SCHEMA);
         Self {
@@ -143,7 +160,11 @@ fn digest<'a>(files: impl IntoIterator<Item = Text<'a>>) -> String {
             context.update(part.as_bytes());
         }
     }
-    context.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(context.finish().as_ref())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
@@ -203,5 +224,8 @@ mod tests {
         assert_eq!(base.policies, other.policies);
         assert_ne!(base.schema, other.schema);
         assert_ne!(base.entities, other.entities);
+        let (base, moved, other) = (base.set(), moved.set(), other.set());
+        assert_eq!(base.len(), 64);
+        assert!(base != moved && moved != other && other != base);
     }
 }

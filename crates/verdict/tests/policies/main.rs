@@ -6,5 +6,6 @@ mod again;
 mod decide;
 mod load;
 mod matrix;
+mod reload;
 mod starter;
 mod support;
