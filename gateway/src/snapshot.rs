@@ -187,24 +187,33 @@ fn parts(
     Some(Parts { policies: policies?, rules: rules?, issuers: issuers?, issuer_configs, upstreams })
 }
 
-/// The policies of a directory.
+/// The text of a policies directory.
 ///
 /// The directory is read twice: two reads that differ were taken while somebody was writing, and
 /// half a set of policies can be valid and allow more than the whole.
 ///
 /// # Errors
 /// Every problem.
-pub fn load_policies(
+pub fn read_policies(
     directory: &Path,
     annotations: BTreeSet<String>,
-) -> Result<Policies, Vec<Problem>> {
+    global: BTreeSet<String>,
+) -> Result<Source, Vec<Problem>> {
     let read = || directory_files(directory).map_err(|problem| vec![problem]);
     let (files, again) = (read()?, read()?);
     if files != again {
         let message = "the directory changed while it was read".to_owned();
         return Err(vec![at_start(directory, message)]);
     }
-    Policies::load(&Source { files, annotations }).map_err(|found| {
+    Ok(Source { files, annotations, global })
+}
+
+/// The policies of the text of a directory.
+///
+/// # Errors
+/// Every problem.
+pub fn load(directory: &Path, source: &Source) -> Result<Policies, Vec<Problem>> {
+    Policies::load(source).map_err(|found| {
         let problem = |problem: verdict::Problem| Problem {
             file: directory.join(problem.file).display().to_string(),
             line: problem.line,
@@ -218,8 +227,9 @@ pub fn load_policies(
 
 /// The policies, and every problem of theirs and of routes that name what they do not declare.
 fn policies(config: &Config, problems: &mut Vec<Problem>) -> Option<Policies> {
-    let config::Policies { directory, annotations_allowed, .. } = &config.policies;
-    let policies = match load_policies(directory, annotations_allowed.clone()) {
+    let config::Policies { directory, annotations_allowed, global, .. } = &config.policies;
+    let read = read_policies(directory, annotations_allowed.clone(), global.clone());
+    let policies = match read.and_then(|source| load(directory, &source)) {
         Ok(policies) => policies,
         Err(found) => {
             problems.extend(found);

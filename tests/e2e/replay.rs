@@ -18,7 +18,7 @@ use super::{mix, setting};
 pub(super) fn policies(directory: &Path) -> Policies {
     let mut files = BTreeMap::new();
     read(directory, directory, &mut files);
-    Policies::load(&Source { files, annotations: Default::default() }).expect("policies")
+    Policies::load(&Source { files, ..Source::default() }).expect("policies")
 }
 
 fn read(root: &Path, directory: &Path, files: &mut BTreeMap<String, String>) {

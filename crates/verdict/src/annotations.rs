@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cedar_policy::Effect;
 
+use crate::lint::Lint;
 use crate::outcome::{Audit, Cache, Class, Obligations};
 use crate::problem::{Problem, Text};
 
@@ -75,9 +76,9 @@ struct Reader<'a, 'p> {
 }
 
 impl<'a> Reader<'a, '_> {
-    fn wrong(&mut self, offset: usize, message: String, hint: &str) {
+    fn wrong(&mut self, lint: Lint, offset: usize, message: String, hint: &str) {
         self.sound = false;
-        self.problems.push(self.carrier.text.problem(offset, message).hint(hint));
+        self.problems.push(self.carrier.text.problem(offset, message).hint(hint).lint(lint));
     }
 
     fn sort_in(&mut self, annotation: Annotation<'a>, listed: &BTreeSet<String>) {
@@ -93,7 +94,7 @@ impl<'a> Reader<'a, '_> {
         };
         if out_of_place {
             let message = format!("`@{key}` means nothing on a `{effect}`");
-            self.wrong(offset, message, "remove it");
+            self.wrong(Lint::Annotation, offset, message, "remove it");
         }
     }
 
@@ -102,12 +103,14 @@ impl<'a> Reader<'a, '_> {
         let is_listed = listed.contains(key);
         match nearest(key, is_listed) {
             Some(ours) => self.wrong(
+                Lint::Annotation,
                 offset,
                 format!("unknown annotation `@{key}`"),
                 &format!("did you mean `@{ours}`?"),
             ),
             None if is_listed => {}
             None => self.wrong(
+                Lint::Annotation,
                 offset,
                 format!("unknown annotation `@{key}`"),
                 "list annotations of your own in the configuration",
@@ -120,7 +123,7 @@ impl<'a> Reader<'a, '_> {
         let Annotation { value, offset, .. } = *self.ours.get(key)?;
         let parsed = parse(value);
         if parsed.is_none() {
-            self.wrong(offset, format!("`@{key}` cannot be `{value}`"), want);
+            self.wrong(lint_of(key), offset, format!("`@{key}` cannot be `{value}`"), want);
         }
         parsed
     }
@@ -128,7 +131,8 @@ impl<'a> Reader<'a, '_> {
     fn missing(&mut self, key: &str, hint: &str) {
         if !self.ours.contains_key(key) {
             let effect = self.carrier.effect;
-            self.wrong(self.carrier.offset, format!("this `{effect}` has no `@{key}`"), hint);
+            let message = format!("this `{effect}` has no `@{key}`");
+            self.wrong(lint_of(key), self.carrier.offset, message, hint);
         }
     }
 
@@ -184,7 +188,8 @@ impl<'a> Reader<'a, '_> {
             (Some(class), Some(acr)) if class != Class::StepUp => {
                 let message =
                     format!("`@acr` means nothing with `@refuse(\"{}\")`", class.as_str());
-                self.wrong(acr.offset, message, "use it with `@refuse(\"step_up\")`");
+                let hint = "use it with `@refuse(\"step_up\")`";
+                self.wrong(Lint::Annotation, acr.offset, message, hint);
             }
             _ => {}
         }
@@ -198,6 +203,10 @@ fn word(value: &str) -> Option<String> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/".contains(&byte);
     let right = !value.is_empty() && value.len() <= WORD_BYTES_MAX && value.bytes().all(plain);
     right.then(|| value.to_owned())
+}
+
+fn lint_of(key: &str) -> Lint {
+    if key == "id" { Lint::Id } else { Lint::Obligation }
 }
 
 /// The annotation of ours that `key` is a slip for. An annotation that the operator listed is one

@@ -41,10 +41,14 @@ pub(crate) fn type_name(kind: &str) -> EntityTypeName {
     kind.parse().expect("our own type name parses")
 }
 
-struct Placed<'a> {
-    text: Text<'a>,
-    offset: usize,
-    entity: Entity,
+/// An entity, and where it is declared.
+#[derive(Debug)]
+pub(crate) struct Placed<'a> {
+    pub(crate) text: Text<'a>,
+    /// Byte offset in the file.
+    pub(crate) offset: usize,
+    pub(crate) json: &'a str,
+    pub(crate) entity: Entity,
 }
 
 impl Catalogue {
@@ -55,20 +59,7 @@ impl Catalogue {
         schema: &Schema,
         problems: &mut Vec<Problem>,
     ) -> Option<Self> {
-        let mut placed: Vec<Placed<'_>> = Vec::new();
-        for text in files {
-            for (offset, json) in elements(*text, problems) {
-                unknown_fields(*text, offset, json, problems);
-                match Entity::from_json_str(json, Some(schema)) {
-                    Ok(entity) => placed.push(Placed { text: *text, offset, entity }),
-                    Err(error) => problems.extend(
-                        text.problems(&error, 0)
-                            .into_iter()
-                            .map(|problem| at(*text, offset, problem)),
-                    ),
-                }
-            }
-        }
+        let placed = Self::place(files, schema, problems);
         duplicates(&placed, problems);
         let entities = placed.iter().map(|placed| placed.entity.clone());
         match Entities::from_entities(entities, None) {
@@ -83,6 +74,29 @@ impl Catalogue {
                 None
             }
         }
+    }
+
+    /// Each entity that the schema has, with its place; problems are appended.
+    pub(crate) fn place<'a>(
+        files: &[Text<'a>],
+        schema: &Schema,
+        problems: &mut Vec<Problem>,
+    ) -> Vec<Placed<'a>> {
+        let mut placed = Vec::new();
+        for text in files {
+            for (offset, json) in elements(*text, problems) {
+                unknown_fields(*text, offset, json, problems);
+                match Entity::from_json_str(json, Some(schema)) {
+                    Ok(entity) => placed.push(Placed { text: *text, offset, json, entity }),
+                    Err(error) => problems.extend(
+                        text.problems(&error, 0)
+                            .into_iter()
+                            .map(|problem| at(*text, offset, problem)),
+                    ),
+                }
+            }
+        }
+        placed
     }
 
     fn of(entities: Entities) -> Self {

@@ -43,6 +43,8 @@ pub struct Policies {
     pub(crate) digests: Digests,
     /// The annotations that its policies might carry beside ours.
     pub(crate) annotations: BTreeSet<String>,
+    /// The files that might permit on every API.
+    pub(crate) global: BTreeSet<String>,
     pub(crate) files: KeptFiles,
 }
 

@@ -16,9 +16,11 @@ mod annotations;
 pub mod cases;
 mod catalogue;
 mod changes;
+mod check;
 mod decide;
 mod facts;
 mod inputs;
+mod lint;
 mod load;
 mod matrix;
 mod outcome;
@@ -30,7 +32,9 @@ mod schema;
 mod source;
 
 pub use changes::Changes;
+pub use check::{Checked, Counts, check};
 pub use decide::{AskAgainError, Policies};
+pub use lint::Lint;
 pub use load::UndeclaredRoute;
 pub use outcome::{
     Audit, Basis, Cache, Class, Decision, Obligations, Permit, PolicyError, Refusal, Refused,

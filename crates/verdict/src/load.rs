@@ -9,6 +9,7 @@ use crate::annotations::{Rule, distance};
 use crate::catalogue::Catalogue;
 use crate::decide::Policies;
 use crate::inputs::Types;
+use crate::lint::Lint;
 use crate::policy::{KeptFiles, PolicyFiles};
 use crate::problem::{Problem, Text};
 use crate::question::Action;
@@ -53,6 +54,7 @@ impl Policies {
             catalogue,
             digests,
             annotations: BTreeSet::new(),
+            global: BTreeSet::new(),
             files: KeptFiles::new(),
         };
         for file in files.values() {
@@ -111,11 +113,13 @@ impl Policies {
 }
 
 /// Loads, with what can be taken from the set before: its files, if they were read with the same
-/// annotations, and all that comes of the schema, if it is the same.
+/// annotations and the same files were global, and all that comes of the schema, if it is the same.
 fn load(source: &Source, before: Option<&Policies>) -> Result<Policies, Vec<Problem>> {
     let (layout, mut problems) = source.layout();
     let digests = Digests::of(&layout);
-    let before = before.filter(|before| before.annotations == source.annotations);
+    let before = before.filter(|before| {
+        before.annotations == source.annotations && before.global == source.global
+    });
     let kept = before.map(|before| &before.files);
     let mut files = PolicyFiles::read(&layout.policies, &source.annotations, kept);
     problems.append(&mut files.problems);
@@ -139,6 +143,7 @@ fn load(source: &Source, before: Option<&Policies>) -> Result<Policies, Vec<Prob
             let mut policies =
                 Policies::of(files.into_kept(), known, digests).map_err(|problem| vec![problem])?;
             policies.annotations.clone_from(&source.annotations);
+            policies.global.clone_from(&source.global);
             Ok(policies)
         }
         _ => Err(problems),
@@ -190,7 +195,7 @@ fn directories(layout: &Layout<'_>, known: Option<&Known>, problems: &mut Vec<Pr
                 Some(near) => format!("did you mean `{near}/`?"),
                 None => format!("declare `{}` in entities/*.json", crate::catalogue::api_uid(api)),
             };
-            problems.push(text.problem(0, message).hint(hint));
+            problems.push(text.problem(0, message).hint(hint).lint(Lint::Layout));
         }
     }
 }

@@ -1,16 +1,17 @@
 //! The policies of one file: parsed, named by their `@id`, with their annotations read. A file
 //! whose text did not change is not read again.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use cedar_policy::{
-    Effect, EntityUid, Policy, PolicyId, PolicySet, ResourceConstraint, Schema, ValidationMode,
-    Validator,
+    ActionConstraint, Effect, EntityUid, Policy, PolicyId, PolicySet, PrincipalConstraint,
+    ResourceConstraint, Schema, ValidationMode, ValidationWarning, Validator,
 };
 use miette::Diagnostic;
 
 use crate::annotations::{self, Annotation, Carrier, Meta};
+use crate::lint::Lint;
 use crate::problem::{Problem, Text};
 use crate::reads::Reads;
 use crate::source::{self, Digest, Scope};
@@ -21,13 +22,13 @@ const ENTITY_LEVEL: u32 = 1;
 
 /// One policy that parsed.
 #[derive(Debug)]
-struct Parsed {
+pub(crate) struct Parsed {
     /// Byte offset in the file.
-    offset: usize,
+    pub(crate) offset: usize,
     id: Option<String>,
     meta: Option<Meta>,
     /// Under its `@id`, if it has one.
-    policy: Policy,
+    pub(crate) policy: Policy,
 }
 
 /// One file, read by itself: it owes nothing to other files, so it lives on in the next set if
@@ -84,6 +85,13 @@ impl<'a> PolicyFiles<'a> {
         read
     }
 
+    /// Every policy that parsed, by file and place.
+    pub(crate) fn parsed(&self) -> impl Iterator<Item = (Text<'a>, &Parsed)> {
+        self.files.iter().flat_map(|Placed { text, file, .. }| {
+            file.policies.iter().map(|parsed| (*text, parsed))
+        })
+    }
+
     /// Two policies of one id: the later one, by file and place, is the problem.
     fn duplicates(&mut self) {
         let mut seen: HashMap<&str, (Text<'_>, usize)> = HashMap::new();
@@ -99,7 +107,8 @@ impl<'a> PolicyFiles<'a> {
                             "the other is at {}:{}:{}",
                             first.file, first.line, first.column
                         );
-                        problems.push(text.problem(parsed.offset, message).hint(hint));
+                        let problem = text.problem(parsed.offset, message).hint(hint);
+                        problems.push(problem.lint(Lint::Id));
                     }
                     None => {
                         seen.insert(id, (*text, parsed.offset));
@@ -139,9 +148,10 @@ impl<'a> PolicyFiles<'a> {
             ENTITY_LEVEL,
         );
         let mut problems: BTreeMap<_, Problem> = BTreeMap::new();
-        let mut note = |id: &PolicyId, kind: String, error: &dyn Diagnostic| {
+        let mut note = |id: &PolicyId, kind: String, lint: Lint, error: &dyn Diagnostic| {
             let Some((text, offset)) = files.get(id) else { return };
             for problem in text.problems(error, *offset) {
+                let problem = problem.lint(lint);
                 let place = (problem.file.clone(), problem.line, problem.column, kind.clone());
                 let kept = problems.entry(place).or_insert_with(|| problem.clone());
                 if problem < *kept {
@@ -150,10 +160,21 @@ impl<'a> PolicyFiles<'a> {
             }
         };
         for error in validated.validation_errors() {
-            note(error.policy_id(), format!("{:?}", std::mem::discriminant(error)), error);
+            let kind = format!("{:?}", std::mem::discriminant(error));
+            note(error.policy_id(), kind, Lint::Types, error);
         }
-        for warning in validated.validation_warnings() {
-            note(warning.policy_id(), format!("{:?}", std::mem::discriminant(warning)), warning);
+        // A policy that nothing reaches is impossible too: that is said once.
+        let unreached: HashSet<&PolicyId> = validated
+            .validation_warnings()
+            .filter(|warning| lint_of(warning) == Lint::Unreachable)
+            .map(ValidationWarning::policy_id)
+            .collect();
+        let is_told = |warning: &ValidationWarning| {
+            lint_of(warning) == Lint::Impossible && unreached.contains(warning.policy_id())
+        };
+        for warning in validated.validation_warnings().filter(|warning| !is_told(warning)) {
+            let kind = format!("{:?}", std::mem::discriminant(warning));
+            note(warning.policy_id(), kind, lint_of(warning), warning);
         }
         problems.into_values().collect()
     }
@@ -225,31 +246,64 @@ impl PolicyFile {
     }
 }
 
-/// Guardrails only forbid; the policies of an API stay within it.
+fn lint_of(warning: &ValidationWarning) -> Lint {
+    match warning {
+        ValidationWarning::ImpossiblePolicy(_) => Lint::Impossible,
+        ValidationWarning::InvalidActionApplication(_) => Lint::Unreachable,
+        ValidationWarning::MixedScriptString(_)
+        | ValidationWarning::BidiCharsInString(_)
+        | ValidationWarning::BidiCharsInIdentifier(_)
+        | ValidationWarning::MixedScriptIdentifier(_)
+        | ValidationWarning::ConfusableIdentifier(_) => Lint::Confusable,
+        // the enum is Cedar's, and may grow
+        _ => Lint::Types,
+    }
+}
+
+/// Guardrails only forbid; the policies of an API stay within it; who permits everything to
+/// everybody stands in a file that is listed for it.
 fn reach(scope: Scope<'_>, text: Text<'_>, offset: usize, policy: &Policy) -> Option<Problem> {
+    let permits = policy.effect() == Effect::Permit;
     match scope {
-        Scope::Global if policy.effect() == Effect::Permit => {
-            let problem = text.problem(offset, "a guardrail cannot permit");
-            Some(problem.hint("it would permit on every API: write it in the API's directory"))
+        Scope::Guardrail if permits => {
+            let problem = text.problem(offset, "a guardrail cannot permit").lint(Lint::Reach);
+            Some(problem.hint(
+                "it would permit on every API: write it in the API's directory, or list the file \
+                 in `policies.global`",
+            ))
         }
-        Scope::Global => None,
+        Scope::Guardrail | Scope::Global => None,
         Scope::Api(api) => {
             let uid = crate::catalogue::api_uid(api);
-            let within = |resource: &EntityUid| *resource == uid;
-            let inside = match policy.resource_constraint() {
-                ResourceConstraint::In(resource) | ResourceConstraint::IsIn(_, resource) => {
-                    within(&resource)
-                }
-                ResourceConstraint::Any | ResourceConstraint::Eq(_) | ResourceConstraint::Is(_) => {
-                    false
-                }
-            };
-            let hint =
-                format!("write `resource in {uid}` or `resource is <Type> in {uid}` in its scope");
-            (!inside).then(|| {
-                text.problem(offset, format!("this policy reaches beyond the API `{api}`"))
-                    .hint(hint)
+            if within(policy, &uid) {
+                return None;
+            }
+            let write = format!("write `resource in {uid}` or `resource is <Type> in {uid}`");
+            Some(if permits && is_empty(policy) {
+                let message = "this permit has an empty scope: everybody, everything, every API";
+                let hint = format!("{write} in its scope, or list the file in `policies.global`");
+                text.problem(offset, message).hint(hint).lint(Lint::EmptyScope)
+            } else {
+                let message = format!("this policy reaches beyond the API `{api}`");
+                text.problem(offset, message)
+                    .hint(format!("{write} in its scope"))
+                    .lint(Lint::Reach)
             })
         }
     }
+}
+
+fn within(policy: &Policy, api: &EntityUid) -> bool {
+    match policy.resource_constraint() {
+        ResourceConstraint::In(resource) | ResourceConstraint::IsIn(_, resource) => {
+            resource == *api
+        }
+        ResourceConstraint::Any | ResourceConstraint::Eq(_) | ResourceConstraint::Is(_) => false,
+    }
+}
+
+fn is_empty(policy: &Policy) -> bool {
+    policy.principal_constraint() == PrincipalConstraint::Any
+        && policy.action_constraint() == ActionConstraint::Any
+        && policy.resource_constraint() == ResourceConstraint::Any
 }

@@ -4,6 +4,8 @@ use std::fmt;
 
 use miette::Diagnostic;
 
+use crate::lint::Lint;
+
 /// One problem of the policies directory: where, what, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Problem {
@@ -17,6 +19,8 @@ pub struct Problem {
     pub message: String,
     /// What to do about it.
     pub hint: Option<String>,
+    /// What kind of problem it is.
+    pub lint: Lint,
 }
 
 impl fmt::Display for Problem {
@@ -46,7 +50,9 @@ impl<'a> Text<'a> {
     /// A problem at a byte offset of the text.
     pub(crate) fn problem(self, offset: usize, message: impl Into<String>) -> Problem {
         let (line, column) = position(self.text, offset);
-        Problem { file: self.file.to_owned(), line, column, message: message.into(), hint: None }
+        let lint = Lint::of_file(self.file);
+        let message = message.into();
+        Problem { file: self.file.to_owned(), line, column, message, hint: None, lint }
     }
 
     /// Everything one of Cedar's errors says, at its own place or else at `fallback`.
@@ -69,6 +75,10 @@ impl Problem {
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    pub(crate) fn lint(self, lint: Lint) -> Self {
+        Self { lint, ..self }
     }
 }
 

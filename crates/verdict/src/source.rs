@@ -9,6 +9,7 @@ use ring::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
 
 use crate::PORTCULLIS_SCHEMA;
+use crate::lint::Lint;
 use crate::problem::{Problem, Text};
 
 /// Where the operator's schema is.
@@ -29,6 +30,8 @@ pub struct Source {
     pub files: BTreeMap<String, String>,
     /// Annotations that policies may carry beside ours.
     pub annotations: BTreeSet<String>,
+    /// Policy files, by relative path, that hold for every API and may permit on all of them.
+    pub global: BTreeSet<String>,
 }
 
 /// SHA-256 digests (lower-case hex) of what a decision depends on. Each covers its files in the
@@ -46,7 +49,9 @@ pub struct Digests {
 /// What a policies file is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scope<'a> {
-    /// Every API.
+    /// Every API; only forbids.
+    Guardrail,
+    /// Every API, permits too: the configuration lists the file.
     Global,
     /// The API the directory is named after.
     Api(&'a str),
@@ -76,19 +81,38 @@ impl Source {
             let text = Text::new(path, text);
             match place(path) {
                 Some(Place::Schema) => layout.schema = Some(text),
+                Some(Place::Policies(_)) if self.global.contains(path) => {
+                    layout.policies.push((Scope::Global, text));
+                }
                 Some(Place::Policies(scope)) => layout.policies.push((scope, text)),
                 Some(Place::Entities) => layout.entities.push(text),
                 Some(Place::NotHere) => {}
-                None => problems.push(text.problem(0, misplaced(path)).hint(LAYOUT)),
+                None => {
+                    problems.push(text.problem(0, misplaced(path)).hint(LAYOUT).lint(Lint::Layout))
+                }
             }
         }
+        problems.extend(self.not_global(&layout));
         if layout.schema.is_none() {
             let missing = Text::new(SCHEMA, "").problem(0, "there is no `schema.cedarschema`");
+            let missing = missing.lint(Lint::Layout);
             problems.push(
                 missing.hint("policies are validated against it: declare what the APIs hold"),
             );
         }
         (layout, problems)
+    }
+
+    /// What is listed as global, and is no policy file: a slip that would go unnoticed.
+    fn not_global(&self, layout: &Layout<'_>) -> Vec<Problem> {
+        let is_there =
+            |path: &&String| layout.policies.iter().any(|(_, text)| text.file == path.as_str());
+        let missing = |path: &String| {
+            let message = format!("`{path}` is listed as global, and is no policy file here");
+            let problem = Text::new(path, "").problem(0, message).lint(Lint::Layout);
+            problem.hint("`policies.global` names files by their path in the policies directory")
+        };
+        self.global.iter().filter(|path| !is_there(path)).map(missing).collect()
     }
 }
 
@@ -108,7 +132,7 @@ fn place(path: &str) -> Option<Place<'_>> {
         (ENTITIES, "json") => Some(Place::Entities),
         (CASES, "yaml" | "yml" | "json") => Some(Place::NotHere),
         (ENTITIES | CASES | "links" | "invariants", _) => None,
-        (GUARDRAILS, "cedar") => Some(Place::Policies(Scope::Global)),
+        (GUARDRAILS, "cedar") => Some(Place::Policies(Scope::Guardrail)),
         (api, "cedar") => Some(Place::Policies(Scope::Api(api))),
         _ => None,
     }
@@ -202,6 +226,24 @@ mod tests {
         check("invariants/mtls.cedar", false);
         check("cases/roles.cedar", false);
         check("orders/.cedar", false);
+    }
+
+    #[test]
+    fn what_is_listed_as_global_is_a_policy_file() {
+        let check = |global: &str, want: usize| {
+            let mut source =
+                source(&[(SCHEMA, ""), ("orders/a.cedar", ""), ("guardrails/a.cedar", "")]);
+            source.global = [global.to_owned()].into();
+            let (layout, problems) = source.layout();
+            assert_eq!(problems.len(), want, "{global}: {problems:?}");
+            let scopes: Vec<_> =
+                layout.policies.iter().map(|(scope, text)| (text.file, *scope)).collect();
+            assert_eq!(scopes.contains(&(global, Scope::Global)), want == 0, "{scopes:?}");
+        };
+        check("orders/a.cedar", 0);
+        check("guardrails/a.cedar", 0);
+        check("orders/b.cedar", 1);
+        check(SCHEMA, 1);
     }
 
     #[test]

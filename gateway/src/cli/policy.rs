@@ -1,5 +1,6 @@
 //! `portcullis policy …`: policies without a gateway.
 
+mod check;
 mod matrix;
 mod test;
 
@@ -7,16 +8,17 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use verdict::Policies;
 use verdict::cases::{self, Case};
+use verdict::{Policies, Source};
 
 use super::INVALID;
 use crate::config::{Problem, Yaml};
 use crate::snapshot;
 
-/// Test policies, and show what they allow
+/// Check and test policies, and show what they allow
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Policy {
+    Check(check::Check),
     Test(test::Test),
     Matrix(matrix::Matrix),
 }
@@ -24,6 +26,7 @@ pub(super) enum Policy {
 impl Policy {
     pub(super) fn run(&self, out: &mut impl Write) -> anyhow::Result<u8> {
         match self {
+            Self::Check(check) => check.run(out),
             Self::Test(test) => test.run(out),
             Self::Matrix(matrix) => matrix.run(out),
         }
@@ -39,16 +42,31 @@ struct Directory {
     /// Annotations that policies may carry besides those Portcullis knows
     #[arg(long)]
     allow_annotation: Vec<String>,
+    /// Policy files, by their path in the directory, that hold for every API and may permit there
+    #[arg(long, value_name = "FILE")]
+    global: Vec<String>,
 }
 
 /// Policies, and the cases of each file.
 type Loaded = (Policies, Vec<(PathBuf, Vec<Case>)>);
 
 impl Directory {
+    /// A directory whose policies need nothing listed.
+    #[cfg(test)]
+    fn of(directory: PathBuf) -> Self {
+        Self { directory, allow_annotation: Vec::new(), global: Vec::new() }
+    }
+
+    /// The text of everything.
+    fn source(&self) -> Result<Source, Vec<Problem>> {
+        let annotations = self.allow_annotation.iter().cloned().collect();
+        snapshot::read_policies(&self.directory, annotations, self.global.iter().cloned().collect())
+    }
+
     /// The policies and the cases, or every problem.
     fn load(&self) -> anyhow::Result<Result<Loaded, Vec<Problem>>> {
-        let annotations = self.allow_annotation.iter().cloned().collect();
-        let policies = match snapshot::load_policies(&self.directory, annotations) {
+        let loaded = self.source().and_then(|source| snapshot::load(&self.directory, &source));
+        let policies = match loaded {
             Ok(policies) => policies,
             Err(problems) => return Ok(Err(problems)),
         };
@@ -85,9 +103,20 @@ fn read(path: &Path) -> anyhow::Result<Result<Vec<Case>, Vec<Problem>>> {
         Ok(yaml) => yaml,
         Err(problems) => return Ok(Err(problems)),
     };
-    Ok(cases::read(&yaml.to_json()).map_err(|problems| {
+    Ok(cases_in(&yaml))
+}
+
+/// The case files of a directory that was read.
+fn case_texts(source: &Source) -> impl Iterator<Item = (&str, &str)> {
+    let is_cases = |path: &str| path.starts_with("cases/") && path.ends_with(".yaml");
+    let files = source.files.iter().map(|(path, text)| (path.as_str(), text.as_str()));
+    files.filter(move |(path, _)| is_cases(path))
+}
+
+fn cases_in(yaml: &Yaml) -> Result<Vec<Case>, Vec<Problem>> {
+    cases::read(&yaml.to_json()).map_err(|problems| {
         problems.iter().map(|problem| yaml.problem(&problem.pointer, &problem.message)).collect()
-    }))
+    })
 }
 
 fn invalid(verb: &str, problems: &[Problem], out: &mut impl Write) -> anyhow::Result<u8> {

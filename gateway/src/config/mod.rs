@@ -216,6 +216,8 @@ pub struct Policies {
     pub directory: PathBuf,
     /// Annotations policies may carry besides ours.
     pub annotations_allowed: BTreeSet<String>,
+    /// Policy files, by their path in the directory, that may permit on every API.
+    pub global: BTreeSet<String>,
     /// What clients are told, by a policy's `@message_id`.
     pub messages: BTreeMap<String, String>,
 }

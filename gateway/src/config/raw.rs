@@ -254,6 +254,10 @@ pub(super) struct Policies {
     #[serde(default)]
     #[schemars(length(max = 64), extend("uniqueItems" = true))]
     pub(super) annotations_allowed: Vec<Annotation>,
+    /// Policy files, by their path in the directory, that hold for every API and whose permits may have an empty scope.
+    #[serde(default)]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 255)), extend("uniqueItems" = true))]
+    pub(super) global: Vec<String>,
     /// What clients are told, by a policy's `@message_id`.
     #[serde(default)]
     #[schemars(inner(length(min = 1, max = 1024)))]

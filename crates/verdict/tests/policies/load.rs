@@ -229,6 +229,7 @@ fn a_problem_reads_like_a_compilers() {
         line: 3,
         column: 1,
         message: "wrong".to_owned(),
+        lint: verdict::Lint::Syntax,
         hint: Some("put it right".to_owned()),
     };
     assert_eq!(problem.to_string(), "shop/a.cedar:3:1: wrong (hint: put it right)");

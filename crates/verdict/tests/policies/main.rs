@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at a mistake, in helpers too")]
 
 mod again;
+mod check;
 mod decide;
 mod load;
 mod matrix;

@@ -119,7 +119,7 @@ fn what_is_wrong_between_files_is_found_whichever_changed() {
     // Files that did not change are wrong under another schema, or without their API.
     let schema = SCHEMA.replace("action see", "action sees");
     let (more, policies) = ("shop/more.cedar:", "shop/policies.cedar:");
-    let gone = [more, more, more, policies, policies, policies];
+    let gone = [more, more, policies, policies];
     check("schema.cedarschema", Some(&schema), Err(&gone));
     let entities = ENTITIES.replace("\"id\": \"shop\"}", "\"id\": \"shops\"}");
     let lost = ["`shop/` is not the directory"; 2];
@@ -150,4 +150,18 @@ fn a_first_set_is_new_altogether() {
     assert!(again.changes_since(Some(&policies)).is_empty());
     // A set that shares nothing with the one before is compared all the same.
     assert!(load(&before()).changes_since(Some(&policies)).is_empty());
+}
+
+/// What a file may do hangs on the list of global files, so another list reads it again.
+#[test]
+fn another_list_of_global_files_is_looked_at() {
+    let mut source = before();
+    let all = "@id(\"all\") permit (principal, action, resource);";
+    source.files.insert("shop/all.cedar".to_owned(), all.to_owned());
+    source.global = ["shop/all.cedar".to_owned()].into();
+    let open = load(&source);
+    assert!(open.reload(&source).is_ok());
+    source.global.clear();
+    assert_eq!(seen(&open.reload(&source)), seen(&Policies::load(&source)));
+    assert!(open.reload(&source).is_err());
 }

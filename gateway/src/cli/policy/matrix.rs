@@ -36,7 +36,7 @@ mod tests {
     fn the_committed_matrix_is_that_of_the_committed_policies() {
         let policies = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies");
         let path = policies.join("matrix.txt");
-        let directory = Directory { directory: policies, allow_annotation: Vec::new() };
+        let directory = Directory::of(policies);
         let mut printed = Vec::new();
         assert_eq!(Matrix { directory }.run(&mut printed).unwrap(), OK);
         let printed = String::from_utf8(printed).unwrap();

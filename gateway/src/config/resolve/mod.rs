@@ -98,6 +98,7 @@ pub(super) fn config(
         policies: Policies {
             directory: around.base.join(policies.directory),
             annotations_allowed: policies.annotations_allowed.into_iter().map(|a| a.0).collect(),
+            global: policies.global.into_iter().collect(),
             messages: policies.messages.into_iter().map(|(id, text)| (id.0, text)).collect(),
         },
         audit: audit??,

@@ -1,0 +1,332 @@
+//! `portcullis policy check`: everything there is to say of a policies directory, at once.
+//!
+//! What does not load is an error, what loads and cannot be meant so is a warning. Nothing is
+//! started and no case is asked; a case file that cannot be read is an error, because
+//! `policy test` would not ask it.
+
+mod excerpt;
+mod sarif;
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
+
+use serde::Serialize;
+use verdict::cases::Case;
+use verdict::{Lint, Source};
+
+use super::Directory;
+use crate::cli::{INVALID, OK};
+use crate::config::{self, Yaml};
+
+/// Tell every problem of policies, with its place and a hint
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Check {
+    #[command(flatten)]
+    directory: Directory,
+    /// How problems are told
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// Let warnings be errors
+    #[arg(long)]
+    deny_warnings: bool,
+}
+
+/// How problems are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// For people, with the line and what is below it.
+    Text,
+    /// `{findings, summary}`.
+    Json,
+    /// SARIF 2.1.0, for code hosts.
+    Sarif,
+}
+
+/// One problem, as it is told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct Finding {
+    severity: Severity,
+    rule: &'static str,
+    file: String,
+    line: usize,
+    column: usize,
+    message: String,
+    hint: Option<String>,
+    /// The line's text.
+    #[serde(skip)]
+    text: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Severity {
+    Error,
+    Warning,
+}
+
+impl Severity {
+    /// SARIF's levels have the same names.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+struct Summary {
+    policies: usize,
+    entities: usize,
+    errors: usize,
+    warnings: usize,
+}
+
+#[derive(Debug, Default, Serialize)]
+struct Report {
+    findings: Vec<Finding>,
+    summary: Summary,
+}
+
+impl Check {
+    pub(super) fn run(&self, out: &mut impl Write) -> anyhow::Result<u8> {
+        let report = Report::of(&self.directory);
+        match self.format {
+            Format::Text => report.text(out)?,
+            Format::Json => {
+                serde_json::to_writer_pretty(&mut *out, &report)?;
+                writeln!(out)?;
+            }
+            Format::Sarif => sarif::write(&report.findings, out)?,
+        }
+        let Summary { errors, warnings, .. } = report.summary;
+        Ok(if errors > 0 || (self.deny_warnings && warnings > 0) { INVALID } else { OK })
+    }
+}
+
+impl Report {
+    fn of(directory: &Directory) -> Self {
+        let mut report = Self::default();
+        let source = match directory.source() {
+            Ok(source) => source,
+            Err(problems) => {
+                problems.into_iter().for_each(|problem| report.unread(problem));
+                return report;
+            }
+        };
+        let told = Told { root: &directory.directory, files: &source.files };
+        let cases = told.cases(&source, &mut report);
+        let checked = verdict::check(&source, &cases);
+        let verdict::Counts { policies, entities } = checked.counts;
+        report.summary = Summary { policies, entities, ..report.summary };
+        for (severity, problems) in
+            [(Severity::Error, checked.errors), (Severity::Warning, checked.warnings)]
+        {
+            problems
+                .into_iter()
+                .for_each(|problem| report.add(severity, told.finding(severity, problem)));
+        }
+        report.findings.sort_by(|a, b| {
+            (&a.file, a.line, a.column, &a.message).cmp(&(&b.file, b.line, b.column, &b.message))
+        });
+        report
+    }
+
+    fn add(&mut self, severity: Severity, finding: Finding) {
+        match severity {
+            Severity::Error => self.summary.errors += 1,
+            Severity::Warning => self.summary.warnings += 1,
+        }
+        self.findings.push(finding);
+    }
+
+    /// The directory could not be read.
+    fn unread(&mut self, problem: config::Problem) {
+        let finding = finding(Severity::Error, Lint::Layout, problem, None);
+        self.add(Severity::Error, finding);
+    }
+
+    fn text(&self, out: &mut impl Write) -> std::io::Result<()> {
+        for finding in &self.findings {
+            excerpt::write(finding, out)?;
+        }
+        let Summary { policies, entities, errors, warnings } = self.summary;
+        writeln!(
+            out,
+            "policy check: policies={policies} entities={entities} errors={errors} warnings={warnings}"
+        )
+    }
+}
+
+/// The files that problems are in.
+#[derive(Clone, Copy)]
+struct Told<'a> {
+    root: &'a Path,
+    files: &'a BTreeMap<String, String>,
+}
+
+impl Told<'_> {
+    /// Every case that can be read; of the others, what is wrong.
+    fn cases(self, source: &Source, report: &mut Report) -> Vec<Case> {
+        let mut cases = Vec::new();
+        for (path, text) in super::case_texts(source) {
+            match Yaml::parse(Path::new(path), text.as_bytes())
+                .and_then(|yaml| super::cases_in(&yaml))
+            {
+                Ok(read) => cases.extend(read),
+                Err(problems) => {
+                    for problem in problems {
+                        let line = self.line(path, problem.line);
+                        let file = self.root.join(path).display().to_string();
+                        let problem = config::Problem { file, ..problem };
+                        let found = finding(Severity::Error, Lint::Case, problem, line);
+                        report.add(Severity::Error, found);
+                    }
+                }
+            }
+        }
+        cases
+    }
+
+    fn finding(self, severity: Severity, problem: verdict::Problem) -> Finding {
+        let verdict::Problem { file, line, column, message, hint, lint } = problem;
+        let text = self.line(&file, line);
+        let file = self.root.join(file).display().to_string();
+        finding(severity, lint, config::Problem { file, line, column, message, hint }, text)
+    }
+
+    fn line(self, file: &str, line: usize) -> Option<String> {
+        self.files.get(file)?.lines().nth(line.checked_sub(1)?).map(str::to_owned)
+    }
+}
+
+fn finding(
+    severity: Severity,
+    lint: Lint,
+    problem: config::Problem,
+    text: Option<String>,
+) -> Finding {
+    let config::Problem { file, line, column, message, hint } = problem;
+    Finding { severity, rule: lint.id(), file, line, column, message, hint, text }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    const SCHEMA: &str = "namespace Shop {
+  entity Item in [Portcullis::Api];
+  action see appliesTo { principal: [Portcullis::User], resource: [Item], context: Portcullis::Facts };
+}
+";
+    const ENTITIES: &str = r#"[
+  {"uid": {"type": "Portcullis::Api", "id": "shop"}, "attrs": {}, "parents": []},
+  {"uid": {"type": "Portcullis::Group", "id": "corp|idle"}, "attrs": {}, "parents": []}
+]
+"#;
+    const POLICY: &str =
+        "@id(\"see\")\npermit (principal, action, resource in Portcullis::Api::\"shop\");\n";
+    const CASES: &str = "principals:\n  ann: { kind: User, id: \"corp|ann\" }\ncases: []\n";
+
+    /// The exit code, and what is printed of a small directory with these policies and cases.
+    fn run(policy: &str, cases: &str, format: Format, deny_warnings: bool) -> (u8, String) {
+        let root = tempfile::tempdir().unwrap();
+        let files = [
+            ("schema.cedarschema", SCHEMA),
+            ("entities/all.json", ENTITIES),
+            ("shop/a.cedar", policy),
+            ("cases/a.yaml", cases),
+        ];
+        for (path, text) in files {
+            let path = root.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        let directory = Directory::of(root.path().to_owned());
+        let mut out = Vec::new();
+        let code = Check { directory, format, deny_warnings }.run(&mut out).unwrap();
+        let base = format!("{}/", root.path().display());
+        (code, String::from_utf8(out).unwrap().replace(&base, ""))
+    }
+
+    #[test]
+    fn the_committed_policies_leave_nothing_to_say() {
+        let policies = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies");
+        let directory = Directory::of(policies);
+        let mut out = Vec::new();
+        let check = Check { directory, format: Format::Text, deny_warnings: true };
+        assert_eq!(check.run(&mut out).unwrap(), OK);
+        let out = String::from_utf8(out).unwrap();
+        assert!(
+            out.starts_with("policy check: policies=") && out.ends_with(" errors=0 warnings=0\n"),
+            "{out}"
+        );
+    }
+
+    #[test]
+    fn people_see_the_line() {
+        let warning = "warning[unused]: to be in `Portcullis::Group::\"corp|idle\"` gives nobody anything
+  --> entities/all.json:3:3
+   |
+ 3 |   {\"uid\": {\"type\": \"Portcullis::Group\", \"id\": \"corp|idle\"}, \"attrs\": {}, \"parents\": []}
+   |   ^
+   = hint: no policy names it, nor a role or group above it
+
+policy check: policies=1 entities=2 errors=0 warnings=1
+";
+        assert_eq!(run(POLICY, CASES, Format::Text, false), (OK, warning.to_owned()));
+        assert_eq!(run(POLICY, CASES, Format::Text, true), (INVALID, warning.to_owned()));
+        let error = "error[annotation]: unknown annotation `@refsue`
+  --> shop/a.cedar:1:12
+   |
+ 1 | @id(\"see\") @refsue(\"blocked\")
+   |            ^^^^^^^
+   = hint: did you mean `@refuse`?
+
+";
+        let wrong = POLICY.replacen('\n', " @refsue(\"blocked\")\n", 1);
+        let (code, out) = run(&wrong, CASES, Format::Text, false);
+        assert!(out.contains(error), "{out}");
+        assert_eq!(code, INVALID);
+    }
+
+    #[test]
+    fn a_case_file_that_cannot_be_read_is_an_error() {
+        let (code, out) = run(POLICY, &CASES.replace("cases:", "case:"), Format::Text, false);
+        assert!(out.contains("error[case]: unknown key"), "{out}");
+        assert!(out.contains("  --> cases/a.yaml:3:7\n"), "{out}");
+        assert_eq!(code, INVALID);
+    }
+
+    #[test]
+    fn a_directory_that_is_not_there_is_an_error() {
+        let directory = Directory::of("/nowhere/policies".into());
+        let mut out = Vec::new();
+        let check = Check { directory, format: Format::Text, deny_warnings: false };
+        assert_eq!(check.run(&mut out).unwrap(), INVALID);
+        let out = String::from_utf8(out).unwrap();
+        assert!(out.contains("  --> /nowhere/policies"), "{out}");
+        assert!(
+            out.ends_with("policy check: policies=0 entities=0 errors=1 warnings=0\n"),
+            "{out}"
+        );
+    }
+
+    #[test]
+    fn tools_get_json_and_sarif() {
+        let (_, out) = run(POLICY, CASES, Format::Json, false);
+        let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+        assert_eq!(json["findings"][0]["rule"], "unused");
+        assert_eq!(json["findings"][0]["file"], "entities/all.json");
+        assert_eq!(json["summary"]["warnings"], 1);
+        let (_, out) = run(POLICY, CASES, Format::Sarif, false);
+        let sarif: serde_json::Value = serde_json::from_str(&out).unwrap();
+        assert_eq!(
+            (&sarif["version"], &sarif["runs"][0]["results"][0]["level"]),
+            (&"2.1.0".into(), &"warning".into())
+        );
+    }
+}
