@@ -43,7 +43,7 @@ impl Identity {
 }
 
 /// The kinds of principal Cedar knows (`Portcullis::User`, …).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub enum PrincipalKind {
     /// A person.
     User,
@@ -69,7 +69,7 @@ impl PrincipalKind {
 }
 
 /// Cedar's principal, whole, so that the event can ask the same question again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Principal {
     /// Its type.
     pub kind: PrincipalKind,

@@ -145,6 +145,11 @@ impl Catalogue {
         self.ancestors.get(uid).map_or(&[], Vec::as_slice)
     }
 
+    /// Everything that a resource that it knows is in.
+    pub(crate) fn above(&self, uid: &EntityUid) -> Option<impl Iterator<Item = &EntityUid>> {
+        self.entities.ancestors(uid)
+    }
+
     /// A resource that it knows, with its attributes and ancestors.
     pub(crate) fn resource(&self, uid: &EntityUid) -> Option<&Entity> {
         self.entities.get(uid)

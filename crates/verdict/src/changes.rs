@@ -59,6 +59,6 @@ impl Policies {
 fn others<'a>(of: &'a KeptFiles, there: &KeptFiles) -> BTreeMap<&'a str, &'a Policy> {
     of.iter()
         .filter(|(path, file)| !there.get(*path).is_some_and(|same| Arc::ptr_eq(file, same)))
-        .flat_map(|(_, file)| file.policies().map(|(id, policy, _)| (id, policy)))
+        .flat_map(|(_, file)| file.compiled().map(|one| (one.id(), &one.policy)))
         .collect()
 }

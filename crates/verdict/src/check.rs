@@ -97,7 +97,7 @@ impl<'a> Warned<'a> {
             }
         }
         let mentioned =
-            files.parsed().flat_map(|(_, parsed)| parsed.policy.entity_literals()).collect();
+            files.parsed().flat_map(|(_, parsed)| parsed.policy().entity_literals()).collect();
         found.extend(unused::find(placed, &warned.above, mentioned, cases));
         found.sort();
         found.dedup();
@@ -121,7 +121,8 @@ impl<'a> Warned<'a> {
     }
 
     /// Actions of the scope for which the policy holds of no kind of request.
-    fn reached(&self, text: Text<'_>, Parsed { offset, policy, .. }: &Parsed) -> Vec<Problem> {
+    fn reached(&self, text: Text<'_>, parsed: &Parsed) -> Vec<Problem> {
+        let (offset, policy) = (&parsed.offset, parsed.policy());
         let envs: Vec<RequestEnv> = policy.get_valid_request_envs(self.schema).collect();
         if envs.is_empty() {
             let problem = text.problem(*offset, "no request reaches this policy");
@@ -150,7 +151,8 @@ impl<'a> Warned<'a> {
     }
 
     /// Roles that nobody has and APIs that do not exist: only `entities/*.json` declares them.
-    fn unmet(&self, text: Text<'_>, Parsed { offset, policy, .. }: &Parsed) -> Vec<Problem> {
+    fn unmet(&self, text: Text<'_>, parsed: &Parsed) -> Vec<Problem> {
+        let (offset, policy) = (&parsed.offset, parsed.policy());
         let literals: BTreeSet<EntityUid> = policy.entity_literals().into_iter().collect();
         let mut found = Vec::new();
         for uid in &literals {

@@ -1,20 +1,28 @@
 //! The decision itself.
 //!
-//! Enforced policies are asked together, as Cedar does; shadow policies apart, so that they can
-//! change nothing. No schema, text or annotation is parsed here: a decision is look-ups and one
-//! evaluation of each policy.
+//! Of all policies, those whose scope is true are found in the index, and Cedar evaluates the
+//! conditions of these. Answers are merged as Cedar's authorizer does: a forbid that holds
+//! refuses, else a permit that holds permits, else nothing does. Shadow policies are evaluated
+//! beside the enforced ones and can change nothing. No schema, text or annotation is parsed here.
 
-use std::collections::{BTreeSet, HashMap};
+#[cfg(test)]
+mod equal;
+
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use cedar_policy::{AuthorizationError, Authorizer, PolicyId, PolicySet, Response, Schema};
+use cedar_policy::{Context, Schema};
 use serde::Deserialize;
 use serde_json::Value;
 use signals::{Facts, Principal, PrincipalKind};
 
-use crate::annotations::{Meta, Rule};
+use crate::annotations::Rule;
 use crate::catalogue::Catalogue;
-use crate::inputs::{InputError, Inputs, Maker, Types};
+use crate::compiled::Compiled;
+use crate::facts::ContextKey;
+use crate::index::{Index, Nth, Part};
+use crate::inputs::{InputError, Inputs, Maker, Types, Who};
+use crate::memo::Memo;
 use crate::outcome::{
     Basis, Class, Decision, Obligations, Permit, PolicyError, Refusal, Refused, Verdict,
 };
@@ -30,12 +38,13 @@ const MESSAGE_BYTES_MAX: usize = 256;
 /// A policies directory, right and ready to decide. See [`Policies::load`].
 #[derive(Debug)]
 pub struct Policies {
-    pub(crate) authorizer: Authorizer,
-    pub(crate) enforced: PolicySet,
-    pub(crate) shadow_forbids: PolicySet,
-    pub(crate) shadow_permits: PolicySet,
-    pub(crate) meta: HashMap<PolicyId, Meta>,
-    pub(crate) reads: Reads,
+    /// Every policy, enforced or in shadow; the index knows them by their place here.
+    pub(crate) policies: Vec<Arc<Compiled>>,
+    pub(crate) index: Index,
+    /// The keys of the schema's actions.
+    pub(crate) actions: Vec<Part>,
+    pub(crate) principals: Memo<Principal, Arc<Who>>,
+    pub(crate) contexts: Memo<ContextKey, Context>,
     pub(crate) types: Types,
     pub(crate) schema: Arc<Schema>,
     pub(crate) vocabulary: Arc<Vocabulary>,
@@ -65,10 +74,22 @@ struct Answer {
     basis: Basis,
 }
 
+/// What the policies came to; each list in the order of the index.
+#[derive(Default)]
+struct Found<'a> {
+    permits: Vec<&'a Compiled>,
+    grounds: Vec<Ground<'a>>,
+    errors: Vec<PolicyError>,
+    would_refuse: Vec<String>,
+    would_permit: Vec<String>,
+}
+
 /// One forbid that refuses, and how.
-struct Ground {
-    id: String,
-    refusal: Refusal,
+struct Ground<'a> {
+    by: &'a Compiled,
+    class: Class,
+    message_id: Option<&'a str>,
+    acr: Option<&'a str>,
 }
 
 impl Policies {
@@ -102,8 +123,8 @@ impl Policies {
     }
 
     pub(crate) fn maker(&self) -> Maker<'_> {
-        let Self { types, vocabulary, catalogue, reads, .. } = self;
-        Maker { types, vocabulary, catalogue, reads }
+        let Self { types, vocabulary, catalogue, index, actions, principals, contexts, .. } = self;
+        Maker { types, vocabulary, catalogue, index, actions, principals, contexts }
     }
 
     fn answer(
@@ -113,108 +134,114 @@ impl Policies {
         resource: &Resource,
         facts: &Facts,
     ) -> Answer {
-        match self.maker().inputs(principal, action, resource, facts) {
-            Ok(inputs) => self.evaluate(&inputs, principal.kind),
+        let found = self.maker().asked(principal, action, resource).and_then(|asked| {
+            let matching: Vec<&Compiled> = self.numbered(&asked.matching()?).collect();
+            let reads = matching.iter().fold(Reads::default(), |all, one| all.and(one.reads));
+            let inputs = asked.inputs(facts, reads)?;
+            Ok((found(&matching, &inputs), inputs.declared))
+        });
+        match found {
+            Ok((found, declared)) => found.answer(principal.kind, declared),
             Err(error) => unaskable(&error),
         }
     }
 
-    fn evaluate(&self, inputs: &Inputs, kind: PrincipalKind) -> Answer {
-        let ask =
-            |set: &PolicySet| self.authorizer.is_authorized(&inputs.request, set, &inputs.store);
-        let response = ask(&self.enforced);
-        let mut errors = errors(&response);
-        let mut grounds = self.grounds(&response, &errors, inputs.declared);
-        let mut would_refuse = Vec::new();
-        let mut would_permit = Vec::new();
-        if !self.shadow_forbids.is_empty() {
-            let shadow = ask(&self.shadow_forbids);
-            would_refuse.extend(
-                self.grounds(&shadow, &self::errors(&shadow), inputs.declared)
-                    .into_iter()
-                    .map(|ground| ground.id),
-            );
-            errors.extend(self::errors(&shadow));
+    fn numbered<'a>(&'a self, numbers: &[Nth]) -> impl Iterator<Item = &'a Compiled> {
+        let numbers = numbers.iter().filter_map(|nth| usize::try_from(*nth).ok());
+        numbers.filter_map(|nth| self.policies.get(nth)).map(AsRef::as_ref)
+    }
+}
+
+/// Asks each of the policies whose scope is true.
+fn found<'a>(matching: &[&'a Compiled], inputs: &Inputs) -> Found<'a> {
+    let mut found = Found::default();
+    for one in matching {
+        match one.condition.holds(&inputs.request, &inputs.store) {
+            Ok(true) => found.held(one),
+            Ok(false) => {}
+            Err(message) => found.erred(one, message, inputs.declared),
         }
-        if !self.shadow_permits.is_empty() {
-            let shadow = ask(&self.shadow_permits);
-            would_permit.extend(reasons(&shadow));
-            errors.extend(self::errors(&shadow));
+    }
+    found
+}
+
+impl<'a> Found<'a> {
+    fn held(&mut self, by: &'a Compiled) {
+        match (&by.meta.rule, by.meta.shadow) {
+            (Rule::Permit, false) => self.permits.push(by),
+            (Rule::Permit, true) => self.would_permit.push(by.id().to_owned()),
+            (Rule::Forbid { class, message_id, acr }, false) => self.grounds.push(Ground {
+                by,
+                class: *class,
+                message_id: message_id.as_deref(),
+                acr: acr.as_deref(),
+            }),
+            (Rule::Forbid { .. }, true) => self.would_refuse.push(by.id().to_owned()),
         }
-        grounds.sort_by(|a, b| a.id.cmp(&b.id));
-        errors.sort();
-        would_refuse.sort();
-        would_permit.sort();
-        let allowed = response.decision() == cedar_policy::Decision::Allow && inputs.declared;
-        let mut basis = Basis {
-            decision: Decision::Deny,
-            determining: grounds.iter().map(|ground| ground.id.clone()).collect(),
-            errors,
-            would_refuse,
-            would_permit,
-            refusal: None,
-            declared: inputs.declared,
-            obligations: Obligations::default(),
-        };
-        if grounds.is_empty() && allowed {
-            basis.decision = Decision::Allow;
-            basis.determining = reasons(&response).collect();
-            basis.determining.sort();
-        }
-        basis.obligations = self.obligations(&basis.determining);
-        let outcome = match basis.decision {
-            Decision::Allow => Ok(basis.obligations),
-            Decision::Deny => Err(refusal(grounds, kind)),
-        };
-        basis.refusal = outcome.as_ref().err().map(|refusal: &Refusal| refusal.class);
-        Answer { outcome, basis }
     }
 
-    /// The forbids that hold, and those that erred. Where the schema does not declare the
-    /// question, a `forbid` that errs was never valid for it, and nothing is permitted anyway.
-    fn grounds(&self, response: &Response, errors: &[PolicyError], declared: bool) -> Vec<Ground> {
-        let held =
-            response.diagnostics().reason().filter_map(|id| match &self.meta.get(id)?.rule {
-                Rule::Permit => None,
-                Rule::Forbid { class, message_id, acr } => Some(Ground {
-                    id: name(id),
-                    refusal: Refusal {
-                        class: *class,
-                        message_id: message_id.clone(),
-                        acr: acr.clone(),
-                    },
-                }),
-            });
-        let erred = errors.iter().filter(|error| {
-            let meta = self.meta.get(&PolicyId::new(&error.policy));
-            declared && meta.is_none_or(|meta| matches!(meta.rule, Rule::Forbid { .. }))
-        });
-        let unavailable = |error: &PolicyError| Ground {
-            id: error.policy.clone(),
-            refusal: Refusal { class: Class::Unavailable, message_id: None, acr: None },
-        };
-        held.chain(erred.map(unavailable)).collect()
+    /// A forbid that errs refuses. Where the schema does not declare the question, it was never
+    /// valid for it, and nothing is permitted anyway.
+    fn erred(&mut self, by: &'a Compiled, message: String, declared: bool) {
+        self.errors.push(PolicyError { policy: by.id().to_owned(), message: capped(message) });
+        match (&by.meta.rule, by.meta.shadow) {
+            (Rule::Forbid { .. }, false) if declared => self.grounds.push(Ground {
+                by,
+                class: Class::Unavailable,
+                message_id: None,
+                acr: None,
+            }),
+            (Rule::Forbid { .. }, true) if declared => self.would_refuse.push(by.id().to_owned()),
+            (Rule::Forbid { .. } | Rule::Permit, _) => {}
+        }
     }
 
-    fn obligations(&self, determining: &[String]) -> Obligations {
-        determining
+    fn answer(mut self, kind: PrincipalKind, declared: bool) -> Answer {
+        self.grounds.sort_by(|a, b| a.by.id().cmp(b.by.id()));
+        self.permits.sort_by(|a, b| a.id().cmp(b.id()));
+        self.errors.sort();
+        self.would_refuse.sort();
+        self.would_permit.sort();
+        let allowed = declared && self.grounds.is_empty() && !self.permits.is_empty();
+        let determining: Vec<&Compiled> = match allowed {
+            true => self.permits,
+            false => self.grounds.iter().map(|ground| ground.by).collect(),
+        };
+        let obligations = determining
             .iter()
-            .filter_map(|id| self.meta.get(&PolicyId::new(id)))
-            .fold(Obligations::default(), |all, meta| all.and(meta.obligations))
+            .fold(Obligations::default(), |all, one| all.and(one.meta.obligations));
+        let outcome = match allowed {
+            true => Ok(obligations),
+            false => Err(refusal(&self.grounds, kind)),
+        };
+        let basis = Basis {
+            decision: if allowed { Decision::Allow } else { Decision::Deny },
+            determining: determining.iter().map(|one| one.id().to_owned()).collect(),
+            errors: self.errors,
+            would_refuse: self.would_refuse,
+            would_permit: self.would_permit,
+            refusal: outcome.as_ref().err().map(|refusal: &Refusal| refusal.class),
+            declared,
+            obligations,
+        };
+        Answer { outcome, basis }
     }
 }
 
 /// The worst ground; of equals, the first by id. Without any: nothing permitted.
-fn refusal(grounds: Vec<Ground>, kind: PrincipalKind) -> Refusal {
+fn refusal(grounds: &[Ground<'_>], kind: PrincipalKind) -> Refusal {
     let default = match kind {
         PrincipalKind::Anonymous => Class::Unauthenticated,
         PrincipalKind::User | PrincipalKind::Workload | PrincipalKind::ApiKey => Class::Forbidden,
     };
-    grounds
-        .into_iter()
-        .map(|ground| ground.refusal)
-        .min_by_key(|refusal| refusal.class)
-        .unwrap_or(Refusal { class: default, message_id: None, acr: None })
+    match grounds.iter().min_by_key(|ground| ground.class) {
+        Some(Ground { class, message_id, acr, .. }) => Refusal {
+            class: *class,
+            message_id: message_id.map(str::to_owned),
+            acr: acr.map(str::to_owned),
+        },
+        None => Refusal { class: default, message_id: None, acr: None },
+    }
 }
 
 /// The question could not be put: refused as unavailable, with the reason for the event.
@@ -232,24 +259,6 @@ fn unaskable(error: &InputError) -> Answer {
         obligations: Obligations::default(),
     };
     Answer { outcome: Err(Refusal { class, message_id: None, acr: None }), basis }
-}
-
-fn reasons(response: &Response) -> impl Iterator<Item = String> {
-    response.diagnostics().reason().map(name)
-}
-
-fn errors(response: &Response) -> Vec<PolicyError> {
-    let error = |error: &AuthorizationError| match error {
-        AuthorizationError::PolicyEvaluationError(error) => PolicyError {
-            policy: name(error.policy_id()),
-            message: capped(error.inner().to_string()),
-        },
-    };
-    response.diagnostics().errors().map(error).collect()
-}
-
-fn name(id: &PolicyId) -> String {
-    AsRef::<str>::as_ref(id).to_owned()
 }
 
 fn capped(mut message: String) -> String {

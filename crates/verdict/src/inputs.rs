@@ -1,9 +1,12 @@
-//! What Cedar is handed for one question: a request and a store of three entities (principal,
-//! action, resource), each with all its ancestors as parents, so that no other entity is needed.
+//! What Cedar is handed for one question: a request and a store of at most three entities
+//! (principal, action, resource), each with all its ancestors as parents, so that no other entity
+//! is needed. Of facts and entities it is what the policies in question read.
 //!
 //! No schema is used here: it cost more than the decision. The facts are right by their types,
 //! the catalogue was read against the schema, and whether the schema declares the question is a
-//! look-up.
+//! look-up. Principals and contexts that come again are kept, each in a bounded [`Memo`].
+
+use std::sync::Arc;
 
 use cedar_policy::{
     Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, Request, RestrictedExpression,
@@ -11,7 +14,9 @@ use cedar_policy::{
 use signals::{Facts, Principal, PrincipalKind};
 
 use crate::catalogue::{Catalogue, type_name, uid};
-use crate::facts;
+use crate::facts::{self, ContextKey};
+use crate::index::{Index, Nth, Part};
+use crate::memo::Memo;
 use crate::question::{Action, Resource};
 use crate::reads::Reads;
 use crate::schema::{KnownAction, Vocabulary};
@@ -56,6 +61,12 @@ impl Types {
     }
 }
 
+/// How many principals are kept, as [`Who`]: those whose requests come again.
+pub(crate) const PRINCIPALS_MAX: usize = 1024;
+
+/// How many contexts are kept: where nothing stands out, requests have the same.
+pub(crate) const CONTEXTS_MAX: usize = 256;
+
 /// One question, ready for Cedar.
 #[derive(Debug)]
 pub(crate) struct Inputs {
@@ -65,39 +76,65 @@ pub(crate) struct Inputs {
     pub(crate) declared: bool,
 }
 
+/// A principal as its requests share it.
+#[derive(Debug)]
+pub(crate) struct Who {
+    pub(crate) entity: Entity,
+    pub(crate) part: Part,
+}
+
+/// One question, and what the index finds for it. Inputs can be made of it.
+#[derive(Debug)]
+pub(crate) struct Asked<'a> {
+    maker: Maker<'a>,
+    who: Arc<Who>,
+    action: EntityUid,
+    known: Option<&'a KnownAction>,
+    what: EntityUid,
+    /// The API that the route names.
+    api: &'a str,
+    declared: bool,
+}
+
 /// Makes [`Inputs`]; borrowed from one loaded set.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Maker<'a> {
     pub(crate) types: &'a Types,
     pub(crate) vocabulary: &'a Vocabulary,
     pub(crate) catalogue: &'a Catalogue,
-    pub(crate) reads: &'a Reads,
+    pub(crate) index: &'a Index,
+    pub(crate) actions: &'a [Part],
+    pub(crate) principals: &'a Memo<Principal, Arc<Who>>,
+    pub(crate) contexts: &'a Memo<ContextKey, Context>,
 }
 
-impl Maker<'_> {
-    pub(crate) fn inputs(
+impl<'a> Maker<'a> {
+    /// Names what is asked.
+    pub(crate) fn asked(
         self,
         principal: &Principal,
         action: &Action,
-        resource: &Resource,
-        facts: &Facts,
-    ) -> Result<Inputs, InputError> {
+        resource: &'a Resource,
+    ) -> Result<Asked<'a>, InputError> {
         let known = self.vocabulary.action(action);
         let declared = known.is_some_and(|known| known.declares(principal.kind, &resource.kind));
-        let (action, base) = match known {
-            Some(KnownAction { uid, store, .. }) => (uid.clone(), store.clone()),
-            None => (undeclared_action(action)?, Entities::empty()),
+        let action = match known {
+            Some(known) => known.uid.clone(),
+            None => undeclared_action(action)?,
         };
-        let principal = self.principal(principal)?;
-        let resource = self.resource(resource)?;
-        let (who, what) = (principal.uid(), resource.uid());
-        let store = base
-            .add_entities([principal, resource], None)
-            .map_err(|error| InputError::new("the entities", &error))?;
-        let context: Context = facts::context(facts, self.reads)?;
-        let request = Request::new(who, action, what, context, None)
-            .map_err(|error| InputError::new("the request", &error))?;
-        Ok(Inputs { request, store, declared })
+        let who = self.principals.get(principal, || self.who(principal).map(Arc::new))?;
+        let what = match self.vocabulary.kinds.get(&resource.kind) {
+            Some(kind) => entity_uid(kind, &resource.id),
+            None => entity_uid(&parsed("the resource type", &resource.kind)?, &resource.id),
+        };
+        Ok(Asked { maker: self, who, action, known, what, api: &resource.api, declared })
+    }
+
+    fn who(self, principal: &Principal) -> Result<Who, InputError> {
+        let entity = self.principal(principal)?;
+        let (uid, _, parents) = entity.clone().into_inner();
+        let part = self.index.part(&uid, &parents);
+        Ok(Who { entity, part })
     }
 
     /// The principal with its groups and everything that the catalogue puts above it and them.
@@ -122,20 +159,80 @@ impl Maker<'_> {
         Entity::new_with_tags(uid, [], parents, tags)
             .map_err(|error| InputError::new("the principal", &error))
     }
+}
+
+impl Asked<'_> {
+    /// The policies whose scopes are true of it.
+    pub(crate) fn matching(&self) -> Result<Vec<Nth>, InputError> {
+        let index = self.maker.index;
+        let action = self.known.and_then(|known| self.maker.actions.get(known.nth));
+        match action {
+            Some(action) if self.declared => {
+                let api;
+                let what = match self.maker.catalogue.above(&self.what) {
+                    Some(above) => index.part(&self.what, above),
+                    None => {
+                        api = self.api();
+                        index.part(&self.what, [&api])
+                    }
+                };
+                Ok(index.matching(&self.who.part, action, &what))
+            }
+            // One of them may be above another, which no schema declares.
+            _ => {
+                let store = self.store(Reads::EVERYTHING)?;
+                let above = |uid| store.ancestors(uid).into_iter().flatten();
+                let who = self.who.entity.uid();
+                let who = index.part(&who, above(&who));
+                let action = index.action(&self.action, above(&self.action));
+                let what = index.part(&self.what, above(&self.what));
+                Ok(index.matching(&who, &action, &what))
+            }
+        }
+    }
+
+    /// As much of it as is read.
+    pub(crate) fn inputs(&self, facts: &Facts, reads: Reads) -> Result<Inputs, InputError> {
+        let store = self.store(reads)?;
+        let context = match reads.of_facts() {
+            0 => Context::empty(),
+            _ => {
+                let make = || facts::context(facts, reads);
+                self.maker.contexts.get(&ContextKey::of(facts, reads), make)?
+            }
+        };
+        let (who, action, what) = (self.who.entity.uid(), self.action.clone(), self.what.clone());
+        let request = Request::new(who, action, what, context, None)
+            .map_err(|error| InputError::new("the request", &error))?;
+        Ok(Inputs { request, store, declared: self.declared })
+    }
+
+    fn store(&self, reads: Reads) -> Result<Entities, InputError> {
+        let base = match self.known {
+            Some(known) if reads.action() => known.store.clone(),
+            Some(_) | None => Entities::empty(),
+        };
+        let who = reads.principal().then(|| self.who.entity.clone());
+        let what = if reads.resource() { Some(self.resource()?) } else { None };
+        if who.is_none() && what.is_none() {
+            return Ok(base);
+        }
+        base.add_entities(who.into_iter().chain(what), None)
+            .map_err(|error| InputError::new("the entities", &error))
+    }
 
     /// The resource as the catalogue has it, or bare, in the API that the route names. Where the
     /// catalogue has it, the catalogue says which API it is in.
-    fn resource(self, resource: &Resource) -> Result<Entity, InputError> {
-        let uid = match self.vocabulary.kinds.get(&resource.kind) {
-            Some(kind) => entity_uid(kind, &resource.id),
-            None => entity_uid(&parsed("the resource type", &resource.kind)?, &resource.id),
-        };
-        if let Some(known) = self.catalogue.resource(&uid) {
+    fn resource(&self) -> Result<Entity, InputError> {
+        if let Some(known) = self.maker.catalogue.resource(&self.what) {
             return Ok(known.clone());
         }
-        let api = entity_uid(&self.types.api, &resource.api);
-        Entity::new_with_tags(uid, [], [api], [])
+        Entity::new_with_tags(self.what.clone(), [], [self.api()], [])
             .map_err(|error| InputError::new("the resource", &error))
+    }
+
+    fn api(&self) -> EntityUid {
+        entity_uid(&self.maker.types.api, self.api)
     }
 }
 

@@ -1,19 +1,21 @@
 //! From the text of a policies directory to [`Policies`]: right, or every problem at once.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
-use cedar_policy::{Authorizer, PolicySet, Schema};
+use cedar_policy::Schema;
 
-use crate::annotations::{Rule, distance};
+use crate::annotations::distance;
 use crate::catalogue::Catalogue;
+use crate::compiled::Compiled;
 use crate::decide::Policies;
-use crate::inputs::Types;
+use crate::index::Index;
+use crate::inputs::{CONTEXTS_MAX, PRINCIPALS_MAX, Types};
 use crate::lint::Lint;
+use crate::memo::Memo;
 use crate::policy::{KeptFiles, PolicyFiles};
 use crate::problem::{Problem, Text};
 use crate::question::Action;
-use crate::reads::Reads;
 use crate::schema::{self, Vocabulary};
 use crate::source::{Digests, Layout, SCHEMA, Scope, Source};
 
@@ -41,13 +43,20 @@ impl Policies {
 
     fn of(files: KeptFiles, known: Known, digests: Digests) -> Result<Self, Problem> {
         let Known { schema, vocabulary, catalogue } = known;
-        let mut policies = Self {
-            authorizer: Authorizer::new(),
-            enforced: PolicySet::new(),
-            shadow_forbids: PolicySet::new(),
-            shadow_permits: PolicySet::new(),
-            meta: HashMap::new(),
-            reads: Reads::default(),
+        let policies: Vec<Arc<Compiled>> =
+            files.values().flat_map(|file| file.compiled().cloned()).collect();
+        let mut ids = HashSet::new();
+        if let Some(twice) = policies.iter().find(|policy| !ids.insert(policy.id())) {
+            let message = format!("`@id(\"{}\")` is taken", twice.id());
+            return Err(Text::new(SCHEMA, "").problem(0, message));
+        }
+        let index = Index::of(policies.iter().map(|compiled| &compiled.policy));
+        Ok(Self {
+            actions: vocabulary.parts(&index),
+            policies,
+            index,
+            principals: Memo::new(PRINCIPALS_MAX),
+            contexts: Memo::new(CONTEXTS_MAX),
             types: Types::new(),
             schema,
             vocabulary,
@@ -55,23 +64,8 @@ impl Policies {
             digests,
             annotations: BTreeSet::new(),
             global: BTreeSet::new(),
-            files: KeptFiles::new(),
-        };
-        for file in files.values() {
-            policies.reads.merge(file.reads());
-            for (_, policy, meta) in file.policies() {
-                let set = match (meta.shadow, &meta.rule) {
-                    (false, _) => &mut policies.enforced,
-                    (true, Rule::Forbid { .. }) => &mut policies.shadow_forbids,
-                    (true, Rule::Permit) => &mut policies.shadow_permits,
-                };
-                set.add(policy.clone())
-                    .map_err(|error| Text::new(SCHEMA, "").problem(0, error.to_string()))?;
-                policies.meta.insert(policy.id().clone(), meta.clone());
-            }
-        }
-        policies.files = files;
-        Ok(policies)
+            files,
+        })
     }
 
     /// Whether a route may name this action and this type of resource in this API.

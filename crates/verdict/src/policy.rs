@@ -10,10 +10,10 @@ use cedar_policy::{
 };
 use miette::Diagnostic;
 
-use crate::annotations::{self, Annotation, Carrier, Meta};
+use crate::annotations::{self, Annotation, Carrier};
+use crate::compiled::Compiled;
 use crate::lint::Lint;
 use crate::problem::{Problem, Text};
-use crate::reads::Reads;
 use crate::source::{self, Digest, Scope};
 
 /// How far a policy may reach from principal and resource: their own attributes, and no other
@@ -26,9 +26,15 @@ pub(crate) struct Parsed {
     /// Byte offset in the file.
     pub(crate) offset: usize,
     id: Option<String>,
-    meta: Option<Meta>,
-    /// Under its `@id`, if it has one.
-    pub(crate) policy: Policy,
+    body: Body,
+}
+
+/// A policy under its `@id`, if it has one.
+#[derive(Debug)]
+enum Body {
+    Right(Arc<Compiled>),
+    /// Its annotations are not right: it is only there to be validated with the others.
+    Wrong(Box<Policy>),
 }
 
 /// One file, read by itself: it owes nothing to other files, so it lives on in the next set if
@@ -38,7 +44,6 @@ pub(crate) struct PolicyFile {
     digest: Digest,
     policies: Vec<Parsed>,
     problems: Vec<Problem>,
-    reads: Reads,
 }
 
 /// The files of a set that is right, by path.
@@ -134,7 +139,7 @@ impl<'a> PolicyFiles<'a> {
                     parsed.id.as_ref().map(PolicyId::new).filter(|id| !files.contains_key(id));
                 let id = named
                     .unwrap_or_else(|| PolicyId::new(format!("{}#{}", text.file, parsed.offset)));
-                if set.add(parsed.policy.new_id(id.clone())).is_ok() {
+                if set.add(parsed.policy().new_id(id.clone())).is_ok() {
                     files.insert(id, (*text, parsed.offset));
                 }
             }
@@ -187,8 +192,7 @@ impl<'a> PolicyFiles<'a> {
 
 impl PolicyFile {
     fn read(scope: Scope<'_>, text: Text<'_>, digest: Digest, listed: &BTreeSet<String>) -> Self {
-        let mut file =
-            Self { digest, policies: Vec::new(), problems: Vec::new(), reads: Reads::default() };
+        let mut file = Self { digest, policies: Vec::new(), problems: Vec::new() };
         match text.text.parse::<PolicySet>() {
             Ok(set) => file.set(scope, text, &set, listed),
             Err(errors) => file.problems.extend(text.problems(&errors, 0)),
@@ -227,22 +231,30 @@ impl PolicyFile {
                 Some(id) => policy.new_id(PolicyId::new(id)),
                 None => policy.clone(),
             };
-            self.reads.add(&policy);
-            self.policies.push(Parsed { offset, id, meta, policy });
+            let body = match (&id, meta) {
+                (Some(_), Some(meta)) => Body::Right(Arc::new(Compiled::of(policy, meta))),
+                (None, _) | (_, None) => Body::Wrong(Box::new(policy)),
+            };
+            self.policies.push(Parsed { offset, id, body });
         }
-    }
-
-    /// What its policies read.
-    pub(crate) fn reads(&self) -> &Reads {
-        &self.reads
     }
 
     /// Each policy under its id, with its meaning. Those that are not right are left out: a load
     /// with problems makes nothing.
-    pub(crate) fn policies(&self) -> impl Iterator<Item = (&str, &Policy, &Meta)> {
-        self.policies.iter().filter_map(|parsed| {
-            Some((parsed.id.as_deref()?, &parsed.policy, parsed.meta.as_ref()?))
+    pub(crate) fn compiled(&self) -> impl Iterator<Item = &Arc<Compiled>> {
+        self.policies.iter().filter_map(|parsed| match &parsed.body {
+            Body::Right(compiled) => Some(compiled),
+            Body::Wrong(_) => None,
         })
+    }
+}
+
+impl Parsed {
+    pub(crate) fn policy(&self) -> &Policy {
+        match &self.body {
+            Body::Right(compiled) => &compiled.policy,
+            Body::Wrong(policy) => policy,
+        }
     }
 }
 

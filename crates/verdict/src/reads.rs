@@ -1,82 +1,77 @@
-//! Which facts the policies read. To make a value for Cedar costs more than to evaluate it, so
-//! what no policy names is not made.
+//! What the conditions of a policy read: which facts, and which of principal, action and resource
+//! they may look into. To make a value for Cedar costs more than to evaluate it, so what none of
+//! the policies in question reads is not made.
 //!
 //! It is read off each policy's syntax, once, and errs on the side of making: whatever is not
-//! plainly `context.<fact>.<field>` reads all that it may lead to. A policy cannot tell the
-//! difference, and the event holds all facts anyway.
-
-use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
+//! plainly `context.<fact>.<field>` reads all that it may lead to, and an entity is left out only
+//! where it is not named, or only compared. A policy cannot tell the difference: it cannot reach
+//! an entity but by its name (validation refuses to go on from there), and the event holds all
+//! facts anyway.
 
 use cedar_policy::Policy;
 use serde_json::Value;
 
-/// What of the context a set of policies may read.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Reads {
-    /// The context as a value: everything.
-    everything: bool,
-    facts: BTreeMap<String, Fields>,
-}
+use crate::facts;
 
-/// What of one fact may be read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Fields {
-    All,
-    Named(BTreeSet<String>),
-}
+/// What of a question may be read: a bit for each field of each fact, as [`facts::number`] numbers
+/// them, and one for each of the three entities.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub(crate) struct Reads(u64);
 
-/// What of one fact may be read, to be asked field by field.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Wanted<'a>(Option<&'a BTreeSet<String>>);
+const PRINCIPAL: u64 = 1 << 63;
+const ACTION: u64 = 1 << 62;
+const RESOURCE: u64 = 1 << 61;
+const ENTITIES: u64 = PRINCIPAL | ACTION | RESOURCE;
 
-impl Wanted<'_> {
-    /// Whether the field may be read.
-    pub(crate) fn has(self, field: &str) -> bool {
-        self.0.is_none_or(|named| named.contains(field))
-    }
-}
+const _: () =
+    assert!(facts::FIELDS_MAX <= 61, "a bit for each field, beside three for the entities");
 
 impl Reads {
     /// Everything.
-    #[cfg(test)]
-    pub(crate) fn everything() -> Self {
-        Self { everything: true, facts: BTreeMap::new() }
-    }
+    pub(crate) const EVERYTHING: Self = Self(u64::MAX);
 
-    /// Adds what `policy` reads.
-    pub(crate) fn add(&mut self, policy: &Policy) {
+    /// What `policy` reads. Its scope is not read here: the index knows it.
+    pub(crate) fn of(policy: &Policy) -> Self {
+        let mut reads = Self::default();
         match policy.to_json() {
             Ok(Value::Object(policy)) => {
-                policy.get("conditions").into_iter().for_each(|all| self.expression(all));
+                policy.get("conditions").into_iter().for_each(|all| reads.expression(all));
             }
-            Ok(_) | Err(_) => self.everything = true,
+            Ok(_) | Err(_) => reads = Self::EVERYTHING,
         }
+        reads
     }
 
-    /// Adds what others read.
-    pub(crate) fn merge(&mut self, others: &Self) {
-        self.everything |= others.everything;
-        for (fact, fields) in &others.facts {
-            match (self.facts.entry(fact.clone()), fields) {
-                (Entry::Vacant(place), fields) => drop(place.insert(fields.clone())),
-                (Entry::Occupied(mut place), Fields::All) => *place.get_mut() = Fields::All,
-                (Entry::Occupied(mut place), Fields::Named(more)) => match place.get_mut() {
-                    Fields::All => {}
-                    Fields::Named(named) => named.extend(more.iter().cloned()),
-                },
-            }
-        }
+    /// What either reads.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
     }
 
-    /// What is wanted of a fact; `None` if no policy reads it.
-    pub(crate) fn of(&self, fact: &str) -> Option<Wanted<'_>> {
-        match self.facts.get(fact) {
-            _ if self.everything => Some(Wanted(None)),
-            Some(Fields::All) => Some(Wanted(None)),
-            Some(Fields::Named(fields)) => Some(Wanted(Some(fields))),
-            None => None,
-        }
+    /// What it reads of the facts alone, as bits.
+    pub(crate) fn of_facts(self) -> u64 {
+        self.0 & !ENTITIES
+    }
+
+    #[cfg(test)]
+    pub(crate) fn of_fields(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    /// Whether the field of this number may be read.
+    pub(crate) fn has(self, field: u32) -> bool {
+        self.0 >> field & 1 == 1
+    }
+
+    pub(crate) fn principal(self) -> bool {
+        self.0 & PRINCIPAL != 0
+    }
+
+    pub(crate) fn action(self) -> bool {
+        self.0 & ACTION != 0
+    }
+
+    pub(crate) fn resource(self) -> bool {
+        self.0 & RESOURCE != 0
     }
 
     /// Cedar's JSON format of an expression, or anything that holds some.
@@ -90,30 +85,50 @@ impl Reads {
 
     fn node(&mut self, kind: &str, part: &Value) {
         match (kind, part) {
+            ("Value", _) if holds_entity(part) => self.0 |= ENTITIES,
             ("Value", _) => {}
-            ("Var", Value::String(name)) => self.everything |= name == "context",
+            ("Var", Value::String(name)) => self.variable(name),
             // the names of a literal record's fields are the author's
             ("Record", Value::Object(fields)) => {
                 fields.values().for_each(|field| self.expression(field));
             }
             (".", _) => self.attribute(part),
+            ("==" | "!=", _) => ["left", "right"].iter().for_each(|side| self.compared(part, side)),
+            // what is on the right of `in` is not looked into, nor is what follows `is … in`
+            ("in" | "is", _) => {
+                part.get("left").into_iter().for_each(|left| self.expression(left));
+                ["right", "in"].iter().for_each(|side| self.compared(part, side));
+            }
             _ => self.expression(part),
+        }
+    }
+
+    fn variable(&mut self, name: &str) {
+        match name {
+            "principal" => self.0 |= PRINCIPAL,
+            "action" => self.0 |= ACTION,
+            "resource" => self.0 |= RESOURCE,
+            _ => *self = Self::EVERYTHING,
+        }
+    }
+
+    /// An operand that is compared and not looked into.
+    fn compared(&mut self, operation: &Value, side: &str) {
+        if let Some(operand) = operation.get(side).filter(|operand| !is_name(operand)) {
+            self.expression(operand);
         }
     }
 
     /// `left.attr`
     fn attribute(&mut self, access: &Value) {
         let (Some(left), Some(name)) = (access.get("left"), name(access)) else {
-            self.everything = true;
+            *self = Self::EVERYTHING;
             return;
         };
         if is_context(left) {
-            self.facts.insert(name.to_owned(), Fields::All);
+            self.0 |= facts::bits(name);
         } else if let Some(fact) = fact(left) {
-            let fields = self.facts.entry(fact.to_owned());
-            if let Fields::Named(named) = fields.or_insert_with(|| Fields::Named(BTreeSet::new())) {
-                named.insert(name.to_owned());
-            }
+            self.0 |= facts::number(fact, name).map_or(0, |field| 1 << field);
         } else {
             self.expression(left);
         }
@@ -134,23 +149,41 @@ fn is_context(json: &Value) -> bool {
     json.get("Var").and_then(Value::as_str) == Some("context")
 }
 
+/// A variable, a literal, or a set of them: what stands there is not looked into.
+fn is_name(json: &Value) -> bool {
+    let variable = json.get("Var").and_then(Value::as_str);
+    let set = json.get("Set").and_then(Value::as_array);
+    variable.is_some_and(|name| name != "context")
+        || json.get("Value").is_some()
+        || set.is_some_and(|all| all.iter().all(is_name))
+}
+
+fn holds_entity(literal: &Value) -> bool {
+    match literal {
+        Value::Array(all) => all.iter().any(holds_entity),
+        Value::Object(node) => node.contains_key("__entity") || node.values().any(holds_entity),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn is_read(reads: Reads, path: &str) -> bool {
+        let (fact, field) = path.split_once('.').unwrap();
+        reads.has(facts::number(fact, field).unwrap())
+    }
 
     #[test]
     fn what_a_policy_names_is_read_and_nothing_else() {
         let check = |condition: &str, want: &[&str], others: bool| {
             let text = format!("forbid (principal, action, resource) when {{ {condition} }};");
-            let mut reads = Reads::default();
-            reads.add(&Policy::parse(None, text).unwrap());
-            let is_read = |path: &str| {
-                let (fact, field) = path.split_once('.').unwrap();
-                reads.of(fact).is_some_and(|wanted| wanted.has(field))
-            };
+            let reads = Reads::of(&Policy::parse(None, text).unwrap());
             let all = ["waf.score", "waf.health", "token.acr", "token.present", "conn.ip"];
-            let read: Vec<&str> = all.into_iter().filter(|path| is_read(path)).collect();
-            assert_eq!((read, is_read("other.field")), (want.to_vec(), others), "{condition}");
+            let read: Vec<&str> = all.into_iter().filter(|path| is_read(reads, path)).collect();
+            let other = is_read(reads, "abuse.score");
+            assert_eq!((read, other), (want.to_vec(), others), "{condition}");
         };
         let all = ["waf.score", "waf.health", "token.acr", "token.present", "conn.ip"];
         check("true", &[], false);
@@ -187,34 +220,40 @@ mod tests {
     }
 
     #[test]
-    fn what_files_read_adds_up() {
-        let of = |conditions: &[&str]| {
-            let mut reads = Reads::default();
-            for condition in conditions {
-                let text = format!("forbid (principal, action, resource) when {{ {condition} }};");
-                reads.add(&Policy::parse(None, text).unwrap());
-            }
-            reads
-        };
-        let (score, health) = ("context.waf.score > 1", "context.waf.health == \"ok\"");
-        let (whole, all) = ("context.waf == {}", "context == {}");
-        let (acr, none) = ("context.token.acr == \"\"", "true");
-        for one in [score, health, whole, all, acr, none] {
-            for other in [score, health, whole, all, acr, none] {
-                let mut merged = of(&[one]);
-                merged.merge(&of(&[other]));
-                assert_eq!(merged, of(&[one, other]), "{one} and {other}");
-            }
-        }
+    fn an_unless_is_read_too() {
+        let text = "permit (principal, action, resource) unless { context.rate.limited };";
+        let reads = Reads::of(&Policy::parse(None, text).unwrap());
+        assert!(is_read(reads, "rate.limited"));
+        assert!(!is_read(reads, "rate.limit"));
+        assert!(is_read(Reads::EVERYTHING, "rate.limit"));
     }
 
     #[test]
-    fn an_unless_is_read_too() {
-        let mut reads = Reads::default();
-        let text = "permit (principal, action, resource) unless { context.rate.limited };";
-        reads.add(&Policy::parse(None, text).unwrap());
-        assert!(reads.of("rate").is_some_and(|wanted| wanted.has("limited")));
-        assert!(!reads.of("rate").is_some_and(|wanted| wanted.has("limit")));
-        assert!(Reads::everything().of("rate").is_some_and(|wanted| wanted.has("limit")));
+    fn an_entity_is_read_where_it_may_be_looked_into() {
+        let check = |condition: &str, want: [bool; 3]| {
+            let text = format!("permit (principal, action, resource) when {{ {condition} }};");
+            let reads = Reads::of(&Policy::parse(None, text).unwrap());
+            assert_eq!([reads.principal(), reads.action(), reads.resource()], want, "{condition}");
+        };
+        check("context.rate.limited", [false; 3]);
+        check("resource.owner == principal", [false, false, true]);
+        check("principal != resource.owner", [false, false, true]);
+        check("principal == resource", [false; 3]);
+        check("resource has owner && principal.hasTag(\"a\")", [true, false, true]);
+        check("principal in Portcullis::Role::\"a\"", [true, false, false]);
+        check("principal in [Portcullis::Role::\"a\", resource]", [true, false, false]);
+        check("principal in resource.owner", [true, false, true]);
+        check("principal is Portcullis::User in resource", [true, false, false]);
+        check("principal is Portcullis::User in resource.owner", [true, false, true]);
+        check("principal is Portcullis::User in [action, resource.owner]", [true, true, true]);
+        check("action in [Shop::Action::\"see\"]", [false, true, false]);
+        check("resource.owners.contains(principal)", [true, false, true]);
+        check("[principal].contains(resource)", [true, false, true]);
+        check("(if true then principal else principal) == resource", [true, false, false]);
+        check("Portcullis::Role::\"a\" == principal", [false; 3]);
+        check("Portcullis::Role::\"a\" in principal", [true; 3]);
+        check("Portcullis::User::\"a\".hasTag(\"b\")", [true; 3]);
+        check("[Portcullis::User::\"a\"].contains(principal)", [true; 3]);
+        check("{a: Portcullis::User::\"a\"}.a has b", [true; 3]);
     }
 }

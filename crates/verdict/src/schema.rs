@@ -10,6 +10,7 @@ use serde_json::Value;
 use signals::PrincipalKind;
 
 use crate::PORTCULLIS_SCHEMA;
+use crate::index::{Index, Part};
 use crate::problem::{Problem, Text};
 use crate::question::Action;
 
@@ -40,6 +41,8 @@ pub(crate) struct KnownAction {
     pub(crate) store: Entities,
     /// Resource type to the kinds of principal that the schema declares with it.
     pub(crate) declared: HashMap<String, Vec<PrincipalKind>>,
+    /// Its place among all actions.
+    pub(crate) nth: usize,
 }
 
 /// The linked schema, or everything Cedar and we have against it.
@@ -146,11 +149,12 @@ pub(crate) fn kind_of(name: &EntityTypeName) -> Option<PrincipalKind> {
 impl Vocabulary {
     pub(crate) fn of(schema: &Schema) -> Result<Self, Box<EntitiesError>> {
         let mut vocabulary = Self::default();
-        for action in schema.action_entities()?.iter() {
+        for (nth, action) in schema.action_entities()?.iter().enumerate() {
             let uid = action.uid();
             let known = KnownAction {
                 store: Entities::from_entities([action.clone()], None)?,
                 declared: HashMap::new(),
+                nth,
                 uid: uid.clone(),
             };
             let names = vocabulary.actions.entry(uid.type_name().namespace()).or_default();
@@ -168,6 +172,17 @@ impl Vocabulary {
             }
         }
         Ok(vocabulary)
+    }
+
+    /// The keys of every action, each at its place.
+    pub(crate) fn parts(&self, index: &Index) -> Vec<Part> {
+        let mut actions: Vec<_> = self.actions.values().flat_map(HashMap::values).collect();
+        actions.sort_by_key(|known| known.nth);
+        let part = |known: &KnownAction| {
+            let groups = known.store.ancestors(&known.uid).into_iter().flatten();
+            index.action(&known.uid, groups)
+        };
+        actions.into_iter().map(part).collect()
     }
 
     pub(crate) fn action(&self, action: &Action) -> Option<&KnownAction> {
