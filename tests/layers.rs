@@ -106,6 +106,7 @@ const TEST_ONLY: &[&str] =
 
 /// What one crate may use in its own tests and benches although others own it.
 const TEST_ONLY_OF: &[(&str, &str)] = &[
+    ("mimalloc", "verdict"),
     ("saphyr-parser", "verdict"),
     ("verdict", "portcullis-tests"),
     ("wycheproof-ng-kdf-jose", "idp"),

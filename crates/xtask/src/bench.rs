@@ -1,5 +1,6 @@
 //! `cargo xtask bench line`: what a request costs, beside nginx and Envoy. Builds, gets the two,
-//! then becomes the bench.
+//! then becomes the bench. `cargo xtask bench verdict`: what a decision costs, beside Cedar's own
+//! authorizer.
 //!
 //! Deliberately no suite of `cargo xtask test`: on a machine with other work its numbers move.
 
@@ -13,7 +14,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 
 use crate::{
-    machine::{build, built, root, succeed, target},
+    machine::{build, built, cargo, root, succeed, target},
     setup::{BUILD, JAVA, MAVEN, NGINX, PYTHON, TASKSET, obtain},
 };
 
@@ -28,6 +29,15 @@ pub(crate) fn line(arguments: &[&str]) -> Result<()> {
     build()?;
     let mut bench = Command::new(built()?.join("fixtures"));
     bench.arg("bench").arg("--envoy").arg(envoy).args(arguments);
+    Err(bench.exec()).context("start the bench")
+}
+
+/// Returns only if the bench could not be started.
+pub(crate) fn verdict() -> Result<()> {
+    obtain(&BUILD)?;
+    // the whole workspace, or cargo builds dependencies again with the features of a part
+    succeed(&mut cargo(&["build", "--workspace", "--example", "figures", "--locked"])?)?;
+    let mut bench = Command::new(built()?.join("examples/figures"));
     Err(bench.exec()).context("start the bench")
 }
 

@@ -6,6 +6,7 @@
 mod bench;
 mod compliance;
 mod demo;
+mod equal;
 mod kafka;
 mod kill;
 mod machine;
@@ -24,6 +25,8 @@ usage: cargo xtask demo [--once] [--kafka HOST:PORT]   the product on a tour, th
        cargo xtask lint                                format and lints only
        cargo xtask bench line [--rounds N] [--seconds N] [--only NAME,…]
                                                        a request's cost, beside nginx and Envoy
+       cargo xtask bench verdict                       a decision's cost, beside Cedar's authorizer
+       cargo xtask equal [--cases N] [--seed N]        the policy index against Cedar's authorizer
        cargo xtask kill                                gateway, sink and Kafka killed under load
        cargo xtask kafka up|down                       real Apache Kafka on loopback
        cargo xtask setup                               check and install what all of it needs";
@@ -45,6 +48,8 @@ fn run(words: &[&str]) -> Result<()> {
         ["demo", rest @ ..] => demo::demo(rest),
         ["test", names @ ..] => suites::test(names),
         ["bench", "line", rest @ ..] => bench::line(rest),
+        ["bench", "verdict"] => bench::verdict(),
+        ["equal", rest @ ..] => equal::equal(rest),
         ["lint"] => suites::test(&["format", "lints"]),
         ["kill"] => kill::kill(),
         ["kafka", "up"] => kafka::up(),

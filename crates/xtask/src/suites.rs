@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::{
-    compliance,
+    compliance, equal,
     machine::{build, built, cargo, root, target, watch},
     python::python,
     setup::{BUILD, JAVA, MAVEN, Need, PYTHON, obtain, rust_components},
@@ -29,6 +29,7 @@ const SUITES: &[Suite] = &[
     Suite { name: "format", needs: &[], run: format },
     Suite { name: "lints", needs: &BUILD, run: lints },
     Suite { name: "tests", needs: &BUILD, run: tests },
+    Suite { name: "equal", needs: &BUILD, run: equal::suite },
     Suite { name: "components", needs: &[JAVA, MAVEN], run: components },
     Suite { name: "trail", needs: &[JAVA, MAVEN, PYTHON], run: trail },
     Suite { name: "compliance", needs: &[JAVA, MAVEN, PYTHON], run: compliance::check },
