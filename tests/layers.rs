@@ -29,6 +29,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     // heavy: each behind the one crate that exists for it
     ("barbacane-libinjection", &["seclang"]),
     ("cedar-policy", &["verdict"]),
+    ("cedar-policy-formatter", &["verdict"]),
     ("jsonwebtoken", &["idp"]),
     ("openidconnect", &["idp"]),
     ("rdkafka", &["shipper", "audit-sink", "fixtures"]),

@@ -21,6 +21,7 @@ mod compiled;
 mod condition;
 mod decide;
 mod facts;
+mod format;
 mod index;
 mod inputs;
 mod lint;
@@ -38,6 +39,7 @@ mod source;
 pub use changes::Changes;
 pub use check::{Checked, Counts, check};
 pub use decide::{AskAgainError, Policies};
+pub use format::format;
 pub use lint::Lint;
 pub use load::UndeclaredRoute;
 pub use outcome::{

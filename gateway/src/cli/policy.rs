@@ -1,6 +1,7 @@
 //! `portcullis policy …`: policies without a gateway.
 
 mod check;
+mod fmt;
 mod matrix;
 mod test;
 
@@ -19,6 +20,7 @@ use crate::snapshot;
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Policy {
     Check(check::Check),
+    Fmt(fmt::Fmt),
     Test(test::Test),
     Matrix(matrix::Matrix),
 }
@@ -27,6 +29,7 @@ impl Policy {
     pub(super) fn run(&self, out: &mut impl Write) -> anyhow::Result<u8> {
         match self {
             Self::Check(check) => check.run(out),
+            Self::Fmt(fmt) => fmt.run(out),
             Self::Test(test) => test.run(out),
             Self::Matrix(matrix) => matrix.run(out),
         }
@@ -52,7 +55,6 @@ type Loaded = (Policies, Vec<(PathBuf, Vec<Case>)>);
 
 impl Directory {
     /// A directory whose policies need nothing listed.
-    #[cfg(test)]
     fn of(directory: PathBuf) -> Self {
         Self { directory, allow_annotation: Vec::new(), global: Vec::new() }
     }

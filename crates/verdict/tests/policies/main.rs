@@ -5,6 +5,7 @@
 mod again;
 mod check;
 mod decide;
+mod format;
 mod load;
 mod matrix;
 mod reload;
