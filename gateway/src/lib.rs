@@ -27,6 +27,7 @@ pub mod run;
 pub mod snapshot;
 pub mod trace;
 
+mod alarm;
 mod asked;
 
 use std::sync::Arc;
@@ -39,8 +40,9 @@ use ledger::{Durability, Ledger, Open, Receipt};
 use signals::{Facts, Request, Seen, Signals, Unreadable};
 use tokio::sync::Semaphore;
 use tokio::time::{Duration, Instant};
-use verdict::{Audit, Permit, Question, Refused, Resource, Verdict};
+use verdict::{Audit, Permit, Policies, Question, Refused, Resource, Verdict};
 
+use alarm::Alarms;
 use asked::{Asked, now_ms};
 use cors::{Granted, Preflight};
 use flood::{Admit, Counted, Flood, Why};
@@ -67,6 +69,7 @@ pub struct Gateway {
     ledger: Ledger,
     flood: Arc<Flood>,
     metrics: Arc<Metrics>,
+    alarms: Alarms,
     /// For bodies that are inspected; a permit is a byte.
     room: Arc<Semaphore>,
 }
@@ -114,7 +117,8 @@ impl Gateway {
         let config::Flood { per_source, in_all, .. } = snapshots.current().config().audit.flood;
         let flood = Arc::new(Flood::new(flood::Limits { per_source, in_all }));
         let room = Arc::new(Semaphore::new(INSPECTED_BYTES_MAX));
-        Self { snapshots, signals: Signals::default(), ledger, flood, metrics, room }
+        let (signals, alarms) = (Signals::default(), Alarms::default());
+        Self { snapshots, signals, ledger, flood, metrics, alarms, room }
     }
 
     /// What is served now.
@@ -153,7 +157,7 @@ impl Gateway {
             resource: &resource,
             context: &facts,
         };
-        let verdict = snapshot.policies().decide(&question, exchange);
+        let verdict = self.decide(snapshot.policies(), &question, exchange);
         if let Some(refusal) = self.fold(&asked, &verdict) {
             let message = snapshot.message(refusal);
             return self.folded(Reason::Refused(refusal, &facts), &asked, message);
@@ -272,6 +276,22 @@ impl Gateway {
             return Err(Turn::unreadable(error.unreadable(), request, Some(route)));
         }
         Ok(Read { exchange, route, upstream, resource, origin, path: recorded })
+    }
+
+    /// Decides. A policy that erred is an alarm.
+    fn decide(
+        &self,
+        policies: &Policies,
+        question: &Question<'_>,
+        exchange: Exchange,
+    ) -> Verdict<Exchange> {
+        let verdict = policies.decide(question, exchange);
+        for error in &verdict.basis.errors {
+            let effect = policies.effect(&error.policy);
+            self.metrics.policy_erred(effect);
+            self.alarms.erred(&error.policy, effect);
+        }
+        verdict
     }
 
     /// Records the decision; from then on there is a receipt.

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use ledger::Status;
 use tokio::time::Instant;
-use verdict::Class;
+use verdict::{Class, Effect};
 
 use crate::forward::{Failure, Upstream};
 use crate::read::Tally;
@@ -32,6 +32,9 @@ const RULINGS: [&str; 9] = [
     TURNED_AWAY,
     UNRECORDED,
 ];
+
+/// What a policy that errs does; `none` if the question could not be put to any.
+const EFFECTS: [&str; 3] = ["permit", "forbid", "none"];
 
 /// Counters by the word of one label.
 #[derive(Debug)]
@@ -63,6 +66,7 @@ pub struct Metrics {
     requests: Family<{ RULINGS.len() }>,
     failures: Family<{ Failure::ALL.len() }>,
     reloads: Family<2>,
+    policy_errors: Family<{ EFFECTS.len() }>,
     folded: AtomicU64,
 }
 
@@ -72,6 +76,7 @@ impl Default for Metrics {
             requests: Family::new(RULINGS),
             failures: Family::new(Failure::ALL.map(Failure::code)),
             reloads: Family::new(["ok", "failed"]),
+            policy_errors: Family::new(EFFECTS),
             folded: AtomicU64::new(0),
         }
     }
@@ -108,6 +113,11 @@ impl Metrics {
         self.reloads.count(if taken { "ok" } else { "failed" });
     }
 
+    /// A policy erred, or with no effect: the question could not be put to any.
+    pub fn policy_erred(&self, effect: Option<Effect>) {
+        self.policy_errors.count(effect.map_or("none", Effect::as_str));
+    }
+
     /// The text for Prometheus.
     pub fn text(&self, now: &Readings<'_>) -> String {
         let mut text = String::with_capacity(8 * 1024);
@@ -138,6 +148,10 @@ impl Metrics {
         head(to, "reloads_total", "counter", "Changed configurations, taken over or not.")?;
         for (word, count) in self.reloads.samples() {
             writeln!(to, "portcullis_reloads_total{{result=\"{word}\"}} {count}")?;
+        }
+        head(to, "policy_errors_total", "counter", "Evaluations of a policy that erred.")?;
+        for (word, count) in self.policy_errors.samples() {
+            writeln!(to, "portcullis_policy_errors_total{{effect=\"{word}\"}} {count}")?;
         }
         Ok(())
     }
@@ -376,6 +390,19 @@ mod tests {
             let series =
                 format!("portcullis_upstream_failures_total{{failure=\"{}\"}}", failure.code());
             assert_eq!(samples.get(&series), Some(&1), "{series}");
+        }
+    }
+
+    #[test]
+    fn every_error_is_counted() {
+        let metrics = Metrics::default();
+        metrics.policy_erred(Some(Effect::Permit));
+        metrics.policy_erred(Some(Effect::Forbid));
+        metrics.policy_erred(None);
+        let samples = samples(&metrics, &[]);
+        let errors = EFFECTS.map(|word| format!("policy_errors_total{{effect=\"{word}\"}}"));
+        for series in &errors {
+            assert_eq!(samples.get(&format!("portcullis_{series}")), Some(&1), "{series}");
         }
     }
 

@@ -19,6 +19,7 @@ use signals::{Facts, Principal, PrincipalKind};
 use crate::annotations::Rule;
 use crate::catalogue::Catalogue;
 use crate::compiled::Compiled;
+use crate::effect::Effects;
 use crate::facts::ContextKey;
 use crate::index::{Index, Nth, Part};
 use crate::inputs::{InputError, Inputs, Maker, Types, Who};
@@ -55,6 +56,7 @@ pub struct Policies {
     /// The files that might permit on every API.
     pub(crate) global: BTreeSet<String>,
     pub(crate) files: KeptFiles,
+    pub(crate) effects: Effects,
 }
 
 /// A recorded question that cannot be read back.

@@ -9,6 +9,7 @@ use crate::annotations::distance;
 use crate::catalogue::Catalogue;
 use crate::compiled::Compiled;
 use crate::decide::Policies;
+use crate::effect::Effects;
 use crate::index::Index;
 use crate::inputs::{CONTEXTS_MAX, PRINCIPALS_MAX, Types};
 use crate::lint::Lint;
@@ -65,6 +66,7 @@ impl Policies {
             annotations: BTreeSet::new(),
             global: BTreeSet::new(),
             files,
+            effects: Effects::default(),
         })
     }
 
