@@ -9,6 +9,7 @@
 //! before anything is written.
 
 pub mod admin;
+pub mod candidate;
 pub mod cli;
 pub mod config;
 pub mod cors;
@@ -44,6 +45,7 @@ use verdict::{Audit, Permit, Policies, Question, Refused, Resource, Verdict};
 
 use alarm::Alarms;
 use asked::{Asked, now_ms};
+use candidate::Trials;
 use cors::{Granted, Preflight};
 use flood::{Admit, Counted, Flood, Why};
 use forward::{Account, Answer, Onward, Pools, Upstream};
@@ -70,6 +72,7 @@ pub struct Gateway {
     flood: Arc<Flood>,
     metrics: Arc<Metrics>,
     alarms: Alarms,
+    trials: Trials,
     /// For bodies that are inspected; a permit is a byte.
     room: Arc<Semaphore>,
 }
@@ -117,8 +120,9 @@ impl Gateway {
         let config::Flood { per_source, in_all, .. } = snapshots.current().config().audit.flood;
         let flood = Arc::new(Flood::new(flood::Limits { per_source, in_all }));
         let room = Arc::new(Semaphore::new(INSPECTED_BYTES_MAX));
-        let (signals, alarms) = (Signals::default(), Alarms::default());
-        Self { snapshots, signals, ledger, flood, metrics, alarms, room }
+        let (alarms, trials) = (Alarms::default(), Trials::start(Arc::clone(&metrics)));
+        let signals = Signals::default();
+        Self { snapshots, signals, ledger, flood, metrics, alarms, trials, room }
     }
 
     /// What is served now.
@@ -134,6 +138,11 @@ impl Gateway {
     /// What is counted.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    /// Ends what is asked of the candidate. What is decided later has no opinion of its.
+    pub fn end_trials(&self) {
+        self.trials.end();
     }
 
     /// One request, start to finish. Every check reports, Cedar decides, the ledger records, and
@@ -294,7 +303,7 @@ impl Gateway {
         verdict
     }
 
-    /// Records the decision; from then on there is a receipt.
+    /// Records the decision; from then on there is a receipt. A candidate is asked after that.
     async fn record(
         &self,
         snapshot: &Snapshot,
@@ -328,8 +337,9 @@ impl Gateway {
             let turn = Turn::unreadable(why, Some(request), Some(route));
             Unrecorded::Unfit(Box::new(turn))
         })?;
-        let recorded = self.open(asked, decision, durability, outcome).await?;
+        let mut recorded = self.open(asked, decision, durability, outcome).await?;
         self.metrics.decided(class);
+        self.trials.consider(snapshot.candidate(), &question, class, &mut recorded);
         Ok(recorded)
     }
 

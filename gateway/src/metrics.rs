@@ -9,9 +9,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use ledger::Status;
+use ledger::event::{Agreement, Unheard};
 use tokio::time::Instant;
 use verdict::{Class, Effect};
 
+use crate::candidate::Candidate;
 use crate::forward::{Failure, Upstream};
 use crate::read::Tally;
 
@@ -32,6 +34,22 @@ const RULINGS: [&str; 9] = [
     TURNED_AWAY,
     UNRECORDED,
 ];
+
+/// What becomes of asking a candidate.
+const TRIALS: [&str; 8] = {
+    let [same, other_refusal, would_allow, would_refuse] = Agreement::ALL;
+    let [panicked, erred, late, dropped] = Unheard::ALL;
+    [
+        same.as_str(),
+        other_refusal.as_str(),
+        would_allow.as_str(),
+        would_refuse.as_str(),
+        panicked.as_str(),
+        erred.as_str(),
+        late.as_str(),
+        dropped.as_str(),
+    ]
+};
 
 /// What a policy that errs does; `none` if the question could not be put to any.
 const EFFECTS: [&str; 3] = ["permit", "forbid", "none"];
@@ -67,6 +85,7 @@ pub struct Metrics {
     failures: Family<{ Failure::ALL.len() }>,
     reloads: Family<2>,
     policy_errors: Family<{ EFFECTS.len() }>,
+    trials: Family<{ TRIALS.len() }>,
     folded: AtomicU64,
 }
 
@@ -77,6 +96,7 @@ impl Default for Metrics {
             failures: Family::new(Failure::ALL.map(Failure::code)),
             reloads: Family::new(["ok", "failed"]),
             policy_errors: Family::new(EFFECTS),
+            trials: Family::new(TRIALS),
             folded: AtomicU64::new(0),
         }
     }
@@ -118,6 +138,16 @@ impl Metrics {
         self.policy_errors.count(effect.map_or("none", Effect::as_str));
     }
 
+    /// A candidate was to be asked; the event's word for what came of it.
+    pub fn tried(&self, word: &str) {
+        self.trials.count(word);
+    }
+
+    #[cfg(test)]
+    pub(crate) fn tried_so_far(&self, word: &str) -> u64 {
+        self.trials.samples().find(|(known, _)| *known == word).map_or(0, |(_, count)| count)
+    }
+
     /// The text for Prometheus.
     pub fn text(&self, now: &Readings<'_>) -> String {
         let mut text = String::with_capacity(8 * 1024);
@@ -153,6 +183,11 @@ impl Metrics {
         for (word, count) in self.policy_errors.samples() {
             writeln!(to, "portcullis_policy_errors_total{{effect=\"{word}\"}} {count}")?;
         }
+        let help = "Decisions that the candidate was to be asked about, by what came of it.";
+        head(to, "candidate_decisions_total", "counter", help)?;
+        for (word, count) in self.trials.samples() {
+            writeln!(to, "portcullis_candidate_decisions_total{{outcome=\"{word}\"}} {count}")?;
+        }
         Ok(())
     }
 }
@@ -168,11 +203,14 @@ pub struct Readings<'a> {
     pub tally: &'a Tally,
     /// The upstreams of the configuration that is in force.
     pub upstreams: &'a [Arc<Upstream>],
+    /// The candidate of the configuration that is in force.
+    pub candidate: &'a Candidate,
 }
 
 impl Readings<'_> {
     fn write(&self, to: &mut String) -> fmt::Result {
         self.front(to)?;
+        self.candidate(to)?;
         self.ledger(to)?;
         self.shipper(to)?;
         self.upstreams(to)
@@ -200,6 +238,14 @@ impl Readings<'_> {
             writeln!(to, "portcullis_{name} {}", count.load(Ordering::Relaxed))?;
         }
         Ok(())
+    }
+
+    fn candidate(&self, to: &mut String) -> fmt::Result {
+        let loaded = u64::from(self.candidate.digests().is_some());
+        let problems = self.candidate.problems().len() as u64;
+        gauge(to, "candidate_loaded", "1 if a candidate is asked.", loaded)?;
+        let help = "Problems for which the candidate that is configured is left out.";
+        gauge(to, "candidate_problems", help, problems)
     }
 
     fn ledger(&self, to: &mut String) -> fmt::Result {
@@ -321,6 +367,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::config::Problem;
     use crate::forward::Limits;
 
     fn status() -> Status {
@@ -339,13 +386,20 @@ mod tests {
         }
     }
 
+    fn problem() -> Problem {
+        let (file, message) = ("p.cedar".to_owned(), "no".to_owned());
+        Problem { file, line: 1, column: 1, message, hint: None }
+    }
+
     /// Every sample of the text, and each has had its HELP and TYPE.
     fn samples(metrics: &Metrics, upstreams: &[Arc<Upstream>]) -> BTreeMap<String, u64> {
         let tally = Tally::default();
         Tally::count(&tally.connections);
         let text = {
             let shipper = Some(&shipper::Status::default());
-            metrics.text(&Readings { ledger: &status(), shipper, tally: &tally, upstreams })
+            let candidate = &Candidate::Broken(vec![problem()]);
+            let (tally, ledger) = (&tally, &status());
+            metrics.text(&Readings { ledger, shipper, tally, upstreams, candidate })
         };
         let mut kinds = Vec::new();
         let mut samples = BTreeMap::new();
@@ -394,14 +448,17 @@ mod tests {
     }
 
     #[test]
-    fn every_error_is_counted() {
+    fn errors_and_trials_are_counted() {
         let metrics = Metrics::default();
         metrics.policy_erred(Some(Effect::Permit));
         metrics.policy_erred(Some(Effect::Forbid));
         metrics.policy_erred(None);
+        let words = Agreement::ALL.map(Agreement::as_str).into_iter();
+        words.chain(Unheard::ALL.map(Unheard::as_str)).for_each(|word| metrics.tried(word));
         let samples = samples(&metrics, &[]);
         let errors = EFFECTS.map(|word| format!("policy_errors_total{{effect=\"{word}\"}}"));
-        for series in &errors {
+        let trials = TRIALS.map(|word| format!("candidate_decisions_total{{outcome=\"{word}\"}}"));
+        for series in errors.iter().chain(&trials) {
             assert_eq!(samples.get(&format!("portcullis_{series}")), Some(&1), "{series}");
         }
     }
@@ -420,6 +477,8 @@ mod tests {
             ("portcullis_requests_folded_total", 1),
             ("portcullis_reloads_total{result=\"ok\"}", 1),
             ("portcullis_reloads_total{result=\"failed\"}", 2),
+            ("portcullis_candidate_loaded", 0),
+            ("portcullis_candidate_problems", 1),
             ("portcullis_connections_total", 1),
             ("portcullis_handshakes_failed_total", 0),
             ("portcullis_ledger_leaves", 10),

@@ -132,15 +132,8 @@ impl Decided<'_> {
         let Some(refusal) = self.refusal else {
             return Verdict::Allow { determining };
         };
-        let class = match refusal.class {
-            Class::Unavailable => Refusal::Unavailable,
-            Class::Blocked => Refusal::Blocked,
-            Class::Unauthenticated => Refusal::Unauthenticated,
-            Class::Throttled => Refusal::Throttled,
-            Class::StepUp => Refusal::StepUp,
-            Class::Forbidden => Refusal::Forbidden,
-        };
-        Verdict::Refuse { class, message_id: refusal.message_id.as_deref(), determining }
+        let message_id = refusal.message_id.as_deref();
+        Verdict::Refuse { class: self::refusal(refusal.class), message_id, determining }
     }
 }
 
@@ -186,6 +179,18 @@ impl Mark<'_> {
             request_digest: request.map(Request::digest),
         };
         fields.seal(producer)
+    }
+}
+
+/// The event's word for a class.
+pub(crate) fn refusal(class: Class) -> Refusal {
+    match class {
+        Class::Unavailable => Refusal::Unavailable,
+        Class::Blocked => Refusal::Blocked,
+        Class::Unauthenticated => Refusal::Unauthenticated,
+        Class::Throttled => Refusal::Throttled,
+        Class::StepUp => Refusal::StepUp,
+        Class::Forbidden => Refusal::Forbidden,
     }
 }
 

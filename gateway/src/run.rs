@@ -17,7 +17,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http_body_util::{Either, Full};
-use ledger::event::{self, Producer, Reload};
+use ledger::event::{self, CandidateLoad, Producer, Reload};
 use ledger::keys::Issuer;
 use ledger::{Ledger, Open, SpoolOptions};
 use rustls::ServerConfig;
@@ -32,6 +32,7 @@ use uuid::Uuid;
 
 use crate::admin::{self, Control, Health, Outcome, Reloads};
 use crate::asked::now_ms;
+use crate::candidate::Candidate;
 use crate::config::{self, Config, Problem, Transport};
 use crate::flood::Flushing;
 use crate::forward::{Answer, Pools};
@@ -100,6 +101,7 @@ pub fn run(path: &Path) -> Result<(), RunError> {
     let health = config.health.as_ref().map(|health| bind("health", health.address)).transpose()?;
     let admin = config.admin.as_ref().map(|admin| bind("admin", admin.address)).transpose()?;
     let ledger = open_ledger(&snapshot, issuer)?;
+    snapshot.candidate().log();
     let background = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .thread_name("background")
@@ -283,7 +285,8 @@ impl Running {
                 let status = metrics.status();
                 let tally = Tally::sum(&tallies);
                 let (tally, shipper) = (&tally, shipper.as_deref());
-                let readings = Readings { ledger: &status, shipper, tally, upstreams: &upstreams };
+                let (upstreams, candidate) = (&upstreams, snapshot.candidate());
+                let readings = Readings { ledger: &status, shipper, tally, upstreams, candidate };
                 gateway.metrics().text(&readings)
             },
         }
@@ -356,6 +359,7 @@ impl Running {
             }
         }
         let next = self.gateway.snapshots().replace(next);
+        next.candidate().log();
         self.reloaded(&next, trigger, &[]).await;
         let outcome = Outcome { problems: Vec::new(), kept };
         if Arc::ptr_eq(before.issuers(), next.issuers()) {
@@ -377,6 +381,9 @@ impl Running {
     async fn reloaded(&self, snapshot: &Snapshot, trigger: &str, problems: &[String]) {
         self.gateway.metrics().reloaded(problems.is_empty());
         let digests = snapshot.policies().digests();
+        let candidate = snapshot.candidate();
+        let left_out: Vec<String> = candidate.problems().iter().map(ToString::to_string).collect();
+        let told = CandidateLoad { digests: candidate.digests(), problems: &left_out };
         let reload = Reload {
             what: event::Reloaded::Config,
             trigger,
@@ -388,6 +395,7 @@ impl Running {
                 entities: &digests.entities,
             },
             problems,
+            candidate: (!matches!(candidate, Candidate::Absent)).then_some(told),
         };
         info!(trigger, accepted = reload.accepted, policies = digests.policies, "reload");
         match reload.record(Uuid::now_v7(), now_ms(), self.ledger.producer()) {
@@ -415,6 +423,10 @@ impl Running {
         if let Ok(Err(error)) | Err(error) = joined.map_err(io::Error::other) {
             error!(%error, "a worker did not end as it should");
         }
+        // No request is left: what the candidate is still to be asked about ends with it.
+        let gateway = Arc::clone(&self.gateway);
+        let tried = tokio::task::spawn_blocking(move || gateway.end_trials()).await;
+        tried.unwrap_or_else(|error| error!(%error, "the candidate's thread was not waited for"));
         flushing.end().await;
         self.ledger.close().await.map_err(RunError::Unclosed)?;
         let Some(shipping) = shipping else { return Ok(()) };

@@ -13,6 +13,7 @@ use idp::{ClaimMap, Guard, IssuerConfig, Issuers};
 use signals::{Identity, PrincipalKind, Rules};
 use verdict::{Policies, Source};
 
+use crate::candidate::Candidate;
 use crate::config::{self, Config, Problem};
 use crate::forward::{self, Upstream};
 use crate::pseudonym::{self, Pseudonyms};
@@ -52,6 +53,7 @@ impl Snapshots {
 pub struct Snapshot {
     config: Config,
     policies: Policies,
+    candidate: Candidate,
     rules: Rules,
     issuers: Arc<Issuers>,
     issuer_configs: Vec<IssuerConfig>,
@@ -81,7 +83,17 @@ impl Snapshot {
             Some(Parts { policies, rules, issuers, issuer_configs, upstreams })
                 if problems.is_empty() =>
             {
-                Ok(Self { config, policies, rules, issuers, issuer_configs, upstreams, pseudonyms })
+                let candidate = Candidate::load(&config);
+                Ok(Self {
+                    config,
+                    policies,
+                    candidate,
+                    rules,
+                    issuers,
+                    issuer_configs,
+                    upstreams,
+                    pseudonyms,
+                })
             }
             _ => Err(problems),
         }
@@ -95,6 +107,11 @@ impl Snapshot {
     /// The policies.
     pub fn policies(&self) -> &Policies {
         &self.policies
+    }
+
+    /// The policies that are asked too, and decide nothing.
+    pub fn candidate(&self) -> &Candidate {
+        &self.candidate
     }
 
     /// The rule set.
@@ -160,6 +177,7 @@ impl Snapshot {
 pub fn problems(config: &Config, path: &Path) -> Vec<Problem> {
     let mut problems = Vec::new();
     let _ = parts(config, path, None, &mut problems);
+    problems.extend_from_slice(Candidate::load(config).problems());
     problems
 }
 
@@ -179,7 +197,7 @@ fn parts(
     before: Option<&Snapshot>,
     problems: &mut Vec<Problem>,
 ) -> Option<Parts> {
-    let policies = policies(config, problems);
+    let policies = policies_of(&config.policies.directory, config, problems);
     let rules = rules(problems);
     let issuer_configs = issuer_configs(config, path, problems);
     let issuers = issuers(&issuer_configs, before, path, problems);
@@ -225,9 +243,14 @@ pub fn load(directory: &Path, source: &Source) -> Result<Policies, Vec<Problem>>
     })
 }
 
-/// The policies, and every problem of theirs and of routes that name what they do not declare.
-fn policies(config: &Config, problems: &mut Vec<Problem>) -> Option<Policies> {
-    let config::Policies { directory, annotations_allowed, global, .. } = &config.policies;
+/// The policies of a directory, and every problem of theirs and of routes that name what they do
+/// not declare.
+pub(crate) fn policies_of(
+    directory: &Path,
+    config: &Config,
+    problems: &mut Vec<Problem>,
+) -> Option<Policies> {
+    let config::Policies { annotations_allowed, global, .. } = &config.policies;
     let read = read_policies(directory, annotations_allowed.clone(), global.clone());
     let policies = match read.and_then(|source| load(directory, &source)) {
         Ok(policies) => policies,

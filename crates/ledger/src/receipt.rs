@@ -8,8 +8,9 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use crate::event::{Completion, DecisionRef};
+use crate::event::{CandidateDigests, Completion, DecisionRef};
 use crate::ledger::{Handle, Unavailable};
+use crate::trial::{self, Awaited, Trial};
 use crate::writer::Job;
 
 /// A value whose decision is recorded. Dropped, its completion says `abandoned`.
@@ -45,6 +46,14 @@ impl<T> Receipt<T> {
         (self.value, self.open)
     }
 
+    /// A candidate is asked about this decision too: the completion has what comes of it, and is
+    /// not written before.
+    pub fn try_candidate(&mut self, digests: Arc<CandidateDigests>) -> Trial {
+        let (trial, awaited) = trial::pair(digests);
+        self.open.awaited = Some(awaited);
+        trial
+    }
+
     /// The receipt of what `change` makes of the value.
     pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Receipt<U> {
         Receipt { value: change(self.value), open: self.open }
@@ -73,6 +82,8 @@ pub struct Open {
     reference: Arc<DecisionRef>,
     index: u64,
     durable: Durable,
+    /// What a candidate would have answered, where it is asked.
+    awaited: Option<Awaited>,
     closed: bool,
 }
 
@@ -94,7 +105,7 @@ impl Open {
         index: u64,
         durable: Durable,
     ) -> Self {
-        Self { ledger, reference, index, durable, closed: false }
+        Self { ledger, reference, index, durable, awaited: None, closed: false }
     }
 
     /// The decision's index in the log, from 0.
@@ -122,8 +133,16 @@ impl Open {
         }
     }
 
-    /// Says how it ended. This never waits: room was reserved with the decision.
+    /// Says how it ended. This never waits: room was reserved with the decision, and a
+    /// [`Trial`] that is not over writes the completion itself.
     pub fn close(mut self, completion: Completion) {
+        match self.awaited.take() {
+            Some(awaited) => awaited.end(self, completion),
+            None => self.write(completion),
+        }
+    }
+
+    pub(crate) fn write(mut self, completion: Completion) {
         self.closed = true;
         let uid = self.ledger.fresh_uid();
         match completion.record(uid, &self.reference, self.ledger.producer()) {

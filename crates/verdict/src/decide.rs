@@ -115,8 +115,13 @@ impl Policies {
     pub fn ask_again(&self, question: &Value, facts: &Value) -> Result<Basis, AskAgainError> {
         let question = RecordedQuestion::deserialize(question).map_err(AskAgainError::Question)?;
         let facts = Facts::deserialize(facts).map_err(AskAgainError::Facts)?;
-        let RecordedQuestion { principal, action, resource } = &question;
-        Ok(self.answer(principal, action, resource, &facts).basis)
+        Ok(self.would_answer(&question, &facts))
+    }
+
+    /// What these policies would answer. It permits nothing.
+    pub fn would_answer(&self, question: &RecordedQuestion, facts: &Facts) -> Basis {
+        let RecordedQuestion { principal, action, resource } = question;
+        self.answer(principal, action, resource, facts).basis
     }
 
     /// The digests of what was loaded.

@@ -154,6 +154,7 @@ async fn one_log(dir: &Path) {
             accepted: true,
             digests: Digests::default(),
             problems: &[],
+            candidate: None,
         };
         let record = reload.record(Uuid::from_u128(number), NOW_MS, ledger.producer());
         ledger.note(record.expect("a record")).await.expect("noted");

@@ -6,6 +6,7 @@ use rustls::pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
 
 use super::expiry::not_after;
+use crate::candidate::Candidate;
 use crate::config::Config;
 use crate::snapshot::Snapshot;
 
@@ -43,8 +44,20 @@ pub(crate) fn status(ready: bool, ledger: &Status, snapshot: &Snapshot) -> Value
             "schema": digests.schema,
             "entities": digests.entities,
         },
+        "candidate": candidate(snapshot.candidate()),
         "certificates": certificates(snapshot.config()),
     })
+}
+
+/// The candidate's digests, or why it is left out; `null` if there is to be none.
+fn candidate(candidate: &Candidate) -> Value {
+    let problems: Vec<String> = candidate.problems().iter().map(ToString::to_string).collect();
+    match candidate {
+        Candidate::Absent => Value::Null,
+        Candidate::Loaded(_) | Candidate::Broken(_) => {
+            json!({"digests": candidate.digests(), "problems": problems})
+        }
+    }
 }
 
 fn certificates(config: &Config) -> Vec<Value> {

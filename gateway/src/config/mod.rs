@@ -36,6 +36,7 @@ use serde::Deserialize;
 use verdict::Action;
 
 use crate::{
+    candidate::Share,
     network::Networks,
     protocol::forwarded::Field,
     route::{HostPattern, Origins, Routes},
@@ -220,6 +221,17 @@ pub struct Policies {
     pub global: BTreeSet<String>,
     /// What clients are told, by a policy's `@message_id`.
     pub messages: BTreeMap<String, String>,
+    /// Policies that are asked too, and decide nothing.
+    pub candidate: Option<Candidate>,
+}
+
+/// Policies that are asked too, and decide nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// The directory of their schema, the policies and the entities.
+    pub directory: PathBuf,
+    /// Of how many decisions in a million they are asked.
+    pub share: Share,
 }
 
 /// The record of every decision.

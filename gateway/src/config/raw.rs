@@ -12,8 +12,8 @@ use super::{
     secret::SecretSource,
     units::{
         ActionName, Address, Annotation, Cidr, Domain, Endpoint, EntityType, FieldName, Glob, Host,
-        HostPort, IdTemplate, InspectText, Method, Name, Namespace, OriginText, PathTemplate, Size,
-        Time, TopicPrefix, WebOrigin,
+        HostPort, IdTemplate, InspectText, Method, Name, Namespace, OriginText, PathTemplate,
+        PercentText, Size, Time, TopicPrefix, WebOrigin,
     },
 };
 
@@ -262,6 +262,30 @@ pub(super) struct Policies {
     #[serde(default)]
     #[schemars(inner(length(min = 1, max = 1024)))]
     pub(super) messages: BTreeMap<Name, String>,
+    /// Policies that are to be enforced one day. They are asked too, after the answer is decided, and what they would have said is in the record. They decide nothing. Without it there are none.
+    pub(super) candidate: Option<Candidate>,
+}
+
+/// Policies that are to be enforced one day.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Candidate {
+    /// The directory of their schema, the policies and the entities: a whole one. The path is relative to this file.
+    #[schemars(length(min = 1))]
+    pub(super) directory: PathBuf,
+    /// Of how many decisions in a hundred they are asked: a whole number, or one with decimals in quotes.
+    #[serde(default = "ten_percent")]
+    pub(super) percent: Percent,
+}
+
+/// A share of decisions: a whole number, or a text with decimals.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub(super) enum Percent {
+    /// Whole.
+    Whole(#[schemars(range(min = 0, max = 100))] u32),
+    /// With decimals.
+    Decimals(PercentText),
 }
 
 /// The record of every decision.
@@ -698,6 +722,10 @@ fn three_seconds() -> Time {
 
 fn five_seconds() -> Time {
     seconds(5)
+}
+
+fn ten_percent() -> Percent {
+    Percent::Whole(10)
 }
 
 fn ten_seconds() -> Time {

@@ -1,6 +1,7 @@
 //! The configuration as a whole: what loads, what does not, and that our schema is enforced.
 
 mod broken;
+mod candidate;
 mod cors;
 
 use std::time::Duration;

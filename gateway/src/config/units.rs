@@ -88,6 +88,9 @@ texts! {
     /// How much of a body is looked at: `none`, or a size.
     InspectText r"^(none|[1-9][0-9]{0,8}(B|KiB|MiB))$" "`none` or a size" ["none", "64KiB"]
 
+    /// A percentage with decimals, in quotes.
+    PercentText r"^(100(\.0{1,4})?|[0-9]{1,2}(\.[0-9]{1,4})?)$" "a quoted percentage of at most four decimals" ["0.5", "12.25"]
+
     /// The beginning of the topics' names.
     TopicPrefix r"^[a-z][a-z0-9.-]{0,62}$" "the beginning of a topic's name" ["audit"]
 }

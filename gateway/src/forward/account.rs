@@ -118,6 +118,8 @@ impl<E: Entry> Account<E> {
             latency_us: u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX),
             upstream: self.upstream.take(),
             body_sha256: self.progress.as_ref().and_then(|progress| progress.digest()),
+            // the ledger's: who asks it is not here
+            candidate: None,
         });
     }
 }

@@ -19,6 +19,7 @@ pub(super) type Stamps = BTreeMap<PathBuf, Option<SystemTime>>;
 pub(super) fn stamps(config: &Config, started: &Config) -> Stamps {
     let mut open: Vec<PathBuf> = config.files.clone();
     open.push(config.policies.directory.clone());
+    open.extend(config.policies.candidate.iter().map(|candidate| candidate.directory.clone()));
     for tls in started.listeners.iter().filter_map(|listener| listener.transport.tls()) {
         open.push(tls.certificate.clone());
         if let SecretSource::File(key) = &tls.key {

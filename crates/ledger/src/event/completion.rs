@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::candidate::{Candidate, Told};
 use super::cut::Cutter;
 use super::objects;
 use super::read::{Correlated, DecisionRef};
@@ -74,6 +75,8 @@ pub struct Completion {
     pub upstream: Option<Upstream>,
     /// SHA-256 of the request's body, if all of it was streamed.
     pub body_sha256: Option<[u8; 32]>,
+    /// What a candidate would have answered, if it was to be asked.
+    pub candidate: Option<Candidate>,
 }
 
 /// Where a request was forwarded to.
@@ -98,6 +101,8 @@ struct Unmapped<'a> {
     latency_us: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     body_digest: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    candidate: Option<Told<'a>>,
 }
 
 impl Completion {
@@ -113,6 +118,7 @@ impl Completion {
             latency_us: 0,
             upstream: None,
             body_sha256: None,
+            candidate: None,
         }
     }
 
@@ -179,7 +185,7 @@ impl Completion {
         seal(Kind::Completion, event, cutter.bytes, limit::COMPLETION_BYTES_MAX)
     }
 
-    fn unmapped<'a>(&self, decision: &'a DecisionRef) -> Unmapped<'a> {
+    fn unmapped<'a>(&'a self, decision: &'a DecisionRef) -> Unmapped<'a> {
         Unmapped {
             route: decision.route.as_deref(),
             outcome: self.outcome,
@@ -188,6 +194,7 @@ impl Completion {
             body_out_bytes: self.body_out_bytes,
             latency_us: self.latency_us,
             body_digest: self.body_sha256.map(objects::sha256),
+            candidate: self.candidate.as_ref().map(Candidate::told),
         }
     }
 

@@ -71,7 +71,7 @@ pub const ENTRIES: &[Entry] = &[
             "unmapped.body_in_bytes",
             "unmapped.body_out_bytes",
         ],
-        promise: "Exactly one for each decision, of the same class, joined by `metadata.correlation_uid`. `crashed` is written by recovery, in the next log.",
+        promise: "Exactly one for each decision, of the same class, joined by `metadata.correlation_uid`. Where the question was put to a candidate too, `unmapped.candidate` has what came of it. `crashed` is written by recovery, in the next log.",
     },
     Entry {
         code: "aggregate",

@@ -5,6 +5,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
+use super::candidate::{CandidateLoad, ToldLoad};
 use super::cut::Cutter;
 use super::objects;
 use super::record::{name, seal};
@@ -136,6 +137,8 @@ pub struct Reload<'a> {
     pub digests: Digests<'a>,
     /// Why it was refused. All are counted, the first [`limit::PROBLEMS_MAX`] are named.
     pub problems: &'a [String],
+    /// The candidate that is tried beside it, if there is to be one.
+    pub candidate: Option<CandidateLoad<'a>>,
 }
 
 /// What can be reloaded.
@@ -310,6 +313,8 @@ impl Reload<'_> {
             digests: Digests<'a>,
             problem_count: usize,
             problems: Vec<&'a str>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            candidate: Option<ToldLoad<'a>>,
         }
         let mut cutter = Cutter::default();
         let problems = self.problems.iter().take(limit::PROBLEMS_MAX);
@@ -320,12 +325,15 @@ impl Reload<'_> {
             digests: self.digests,
             problem_count: self.problems.len(),
             problems: problems.map(|text| cutter.text(text, limit::PROBLEM_BYTES_MAX)).collect(),
+            candidate: self.candidate.map(|candidate| candidate.told(&mut cutter)),
         };
+        let clean =
+            self.accepted && self.candidate.is_none_or(|candidate| candidate.problems.is_empty());
         let life = Life {
             kind: Kind::Lifecycle,
             code: "reload",
             activity: UPDATE,
-            severity: if self.accepted { severity::INFORMATIONAL } else { severity::MEDIUM },
+            severity: if clean { severity::INFORMATIONAL } else { severity::MEDIUM },
             status: if self.accepted { wire::SUCCESS } else { wire::FAILURE },
             max: limit::EVENT_BYTES_MAX,
         };

@@ -5,7 +5,7 @@
 pub const EVENT_BYTES_MAX: usize = 60 * 1024;
 
 /// A completion's value: what the spool reserves for each open decision.
-pub const COMPLETION_BYTES_MAX: usize = 6 * 1024;
+pub const COMPLETION_BYTES_MAX: usize = 8 * 1024;
 
 /// `log_close`, a heartbeat, a loss record, a watermark: what the spool reserves for each.
 pub const CONTROL_BYTES_MAX: usize = 6 * 1024;
@@ -51,6 +51,13 @@ pub const PROBLEM_BYTES_MAX: usize = 512;
 
 /// Problems of a refused reload that are named; all are counted.
 pub const PROBLEMS_MAX: usize = 16;
+
+/// Policies that a completion names of a candidate's opinion, of those that determine it and of
+/// those that erred; all are counted.
+pub const CANDIDATE_POLICIES_MAX: usize = 8;
+
+/// Such a policy's id, as JSON. A longer one is not named.
+pub const CANDIDATE_ID_JSON_BYTES_MAX: usize = 96;
 
 /// Groups, determining policies and proxies that are projected to OCSF fields; `unmapped` holds them all.
 pub const PROJECTED_MAX: usize = 32;

@@ -3,7 +3,8 @@
 //!
 //! - [`DecisionFields`] → [`Decision`]: what was asked and what was decided (6003 API Activity,
 //!   or 4002 HTTP Activity where no policy was asked).
-//! - [`Completion`]: how it ended, same class, joined by the decision's id.
+//! - [`Completion`]: how it ended, same class, joined by the decision's id, with what a
+//!   [`Candidate`] would have answered.
 //! - [`Aggregate`]: refusals folded together, with their exact counts (4002).
 //! - [`LogOpen`], [`LogClose`], [`Heartbeat`], [`Reload`], [`Loss`], [`Watermark`]: 6002.
 //!
@@ -14,6 +15,7 @@
 //! token, an `Authorization` field, a query or a `Referer`. There is no field for them.
 
 mod aggregate;
+mod candidate;
 mod completion;
 mod cut;
 mod decision;
@@ -28,6 +30,7 @@ mod seal;
 mod wire;
 
 pub use aggregate::Aggregate;
+pub use candidate::{Agreement, Candidate, CandidateDigests, CandidateLoad, Opinion, Unheard};
 pub use completion::{Completion, Outcome, Upstream};
 pub use decision::{
     Actor, ActorKind, Call, Connection, Decision, DecisionFields, FirewallRule, HttpRequest,

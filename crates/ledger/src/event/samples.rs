@@ -177,6 +177,24 @@ pub(super) fn completion(outcome: Outcome) -> Completion {
     }
 }
 
+fn opinion() -> Opinion {
+    Opinion {
+        agreement: Agreement::WouldRefuse,
+        refusal: Some(Refusal::Unavailable),
+        determining: vec!["guard-region".to_owned()],
+        errors: vec!["guard-region".to_owned()],
+    }
+}
+
+fn candidate(heard: Result<Opinion, Unheard>) -> Candidate {
+    let digests = CandidateDigests {
+        policies: "9f86d1".to_owned(),
+        schema: DIGESTS.schema.to_owned(),
+        entities: DIGESTS.entities.to_owned(),
+    };
+    Candidate { digests: Arc::new(digests), heard }
+}
+
 pub(super) const OUTCOMES: [Outcome; 6] = [
     Outcome::Answered,
     Outcome::ClientGone,
@@ -226,7 +244,13 @@ fn lifecycle() -> Vec<Record> {
         accepted: true,
         digests: DIGESTS,
         problems: &[],
+        candidate: None,
     };
+    let digests = candidate(Err(Unheard::Late)).digests;
+    let loaded = CandidateLoad { digests: Some(&digests), problems: &[] };
+    let loaded = Reload { candidate: Some(loaded), ..reload };
+    let broken = CandidateLoad { digests: None, problems: &problems };
+    let broken = Reload { candidate: Some(broken), ..reload };
     let refused = Reload { what: Reloaded::Config, accepted: false, problems: &problems, ..reload };
     let loss =
         Loss { origin: ORIGIN, reason: "write_failed", count: 3, first_ms: now, last_ms: now + 9 };
@@ -239,6 +263,8 @@ fn lifecycle() -> Vec<Record> {
         close.record(uid(23), now, &producer),
         reload.record(uid(24), now, &producer),
         refused.record(uid(25), now, &producer),
+        loaded.record(uid(31), now, &producer),
+        broken.record(uid(32), now, &producer),
         loss.record(uid(26), now, &producer),
         above.record(uid(27), now, &producer),
         below.record(uid(28), now, &producer),
@@ -281,6 +307,11 @@ pub(super) fn all() -> Vec<Record> {
             ..Completion::new(Outcome::Answered, 1_795_262_951_130)
         };
         records.push(answered.record(uid(42), &reference, &producer()).unwrap());
+        for heard in [Ok(opinion()), Err(Unheard::Panicked)] {
+            let tried =
+                Completion { candidate: Some(candidate(heard)), ..completion(Outcome::Answered) };
+            records.push(tried.record(uid(43), &reference, &producer()).unwrap());
+        }
     }
     records
 }

@@ -1,5 +1,6 @@
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -236,6 +237,24 @@ fn what_is_never_cut_is_refused() {
     });
 }
 
+fn longest_candidate() -> Candidate {
+    let digest = || "f".repeat(64);
+    let ids = || vec!["p".repeat(limit::CANDIDATE_ID_JSON_BYTES_MAX); 100_000];
+    Candidate {
+        digests: Arc::new(CandidateDigests {
+            policies: digest(),
+            schema: digest(),
+            entities: digest(),
+        }),
+        heard: Ok(Opinion {
+            agreement: Agreement::OtherRefusal,
+            refusal: Some(Refusal::Unauthenticated),
+            determining: ids(),
+            errors: ids(),
+        }),
+    }
+}
+
 #[test]
 fn the_longest_completion_fits_its_reserve() {
     let name: &'static str = "n".repeat(256).leak();
@@ -262,12 +281,14 @@ fn the_longest_completion_fits_its_reserve() {
             address: Some("[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:65535".parse().unwrap()),
         }),
         body_sha256: Some([0xff; 32]),
+        candidate: Some(longest_candidate()),
     };
     let producer =
         Producer { version: name.to_owned(), log: name.to_owned(), instance: name.to_owned() };
     let fits = json(&end.record(uid(1), &reference, &producer).unwrap());
     assert_eq!(fits["dst_endpoint"]["svc_name"].as_str().map(str::len), Some(64));
     assert_eq!(fits["metadata"]["is_truncated"], true);
+    assert_eq!(fits["unmapped"]["candidate"]["determining_count"], 100_000);
 }
 
 #[test]

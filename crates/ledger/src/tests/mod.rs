@@ -9,6 +9,7 @@ mod frame;
 mod order;
 mod space;
 mod trail;
+mod trial;
 
 use std::fs;
 use std::future::Future;

@@ -13,12 +13,13 @@ mod upstream;
 use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
 
 use super::{
-    Admin, Config, Drain, Gateway, Health, Policies, Reload, Sites,
+    Admin, Candidate, Config, Drain, Gateway, Health, Policies, Reload, Sites,
     problem::{Place, Problems, quoted},
     raw,
     tree::{Node, Value},
     units::Time,
 };
+use crate::candidate::Share;
 
 /// What is known besides the configuration's text.
 pub(super) struct Around<'a> {
@@ -100,6 +101,10 @@ pub(super) fn config(
             annotations_allowed: policies.annotations_allowed.into_iter().map(|a| a.0).collect(),
             global: policies.global.into_iter().collect(),
             messages: policies.messages.into_iter().map(|(id, text)| (id.0, text)).collect(),
+            candidate: policies.candidate.map(|candidate| Candidate {
+                directory: around.base.join(candidate.directory),
+                share: share(&candidate.percent),
+            }),
         },
         audit: audit??,
         issuers,
@@ -114,6 +119,18 @@ pub(super) fn config(
         sites,
         actions,
     })
+}
+
+/// The share that is written. The schema has seen that it is one: what is not would be none.
+fn share(percent: &raw::Percent) -> Share {
+    match percent {
+        raw::Percent::Whole(percent) => Share::of_million(percent.saturating_mul(10_000)),
+        raw::Percent::Decimals(text) => {
+            let (whole, decimals) = text.0.split_once('.').unwrap_or((&text.0, ""));
+            let millionths: Option<u32> = format!("{whole}{decimals:0<4}").parse().ok();
+            Share::of_million(millionths.unwrap_or(0))
+        }
+    }
 }
 
 fn drain(raw: &raw::Drain, here: Here<'_>, problems: &mut Problems) -> Drain {
