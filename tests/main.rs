@@ -9,6 +9,7 @@
 )]
 
 mod attacks;
+mod closed;
 #[cfg(feature = "components")]
 mod components;
 mod docs;
