@@ -14,10 +14,10 @@ use signals::{Identity, PrincipalKind, Rules};
 use verdict::{Policies, Source};
 
 use crate::candidate::Candidate;
-use crate::config::{self, Config, Problem};
+use crate::config::{self, Config, Problem, Yaml};
 use crate::forward::{self, Upstream};
 use crate::pseudonym::{self, Pseudonyms};
-use crate::read::Exchange;
+use crate::read::{Exchange, now_ms};
 use crate::route::{Route, Routes};
 
 /// Bytes of one file of the policies directory, at most.
@@ -223,7 +223,23 @@ pub fn read_policies(
         let message = "the directory changed while it was read".to_owned();
         return Err(vec![at_start(directory, message)]);
     }
-    Ok(Source { files, annotations, global })
+    let links = links(directory, &files)?;
+    Ok(Source { files, annotations, global, links, now_ms: Some(now_ms()) })
+}
+
+/// The links of every file that holds some, or everything that is wrong with their YAML.
+fn links(
+    directory: &Path,
+    files: &BTreeMap<String, String>,
+) -> Result<BTreeMap<String, verdict::Document>, Vec<Problem>> {
+    let (mut links, mut problems) = (BTreeMap::new(), Vec::new());
+    for (path, text) in files.iter().filter(|(path, _)| verdict::is_links(path)) {
+        match Yaml::parse(&directory.join(path), text.as_bytes()) {
+            Ok(yaml) => drop(links.insert(path.clone(), yaml.to_document())),
+            Err(found) => problems.extend(found),
+        }
+    }
+    if problems.is_empty() { Ok(links) } else { Err(problems) }
 }
 
 /// The policies of the text of a directory.
@@ -259,6 +275,10 @@ pub(crate) fn policies_of(
             return None;
         }
     };
+    for link in policies.expired_links() {
+        let verdict::ExpiredLink { file, line, id, until, ticket } = link;
+        tracing::warn!(file, line, link = id, until, ticket, "a link is over, and counts no more");
+    }
     for used in config.actions() {
         let declared = policies.check_route(&used.action, &used.resource_type, &used.api);
         if let Err(error) = declared {

@@ -197,9 +197,9 @@ impl<'a> Reader<'a, '_> {
     }
 }
 
-const WORD: &str = "letters, digits, `-`, `_`, `.`, `:` and `/`, at most 96";
+pub(crate) const WORD: &str = "letters, digits, `-`, `_`, `.`, `:` and `/`, at most 96";
 
-fn word(value: &str) -> Option<String> {
+pub(crate) fn word(value: &str) -> Option<String> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/".contains(&byte);
     let right = !value.is_empty() && value.len() <= WORD_BYTES_MAX && value.bytes().all(plain);
     right.then(|| value.to_owned())

@@ -140,6 +140,11 @@ impl Catalogue {
         &self.apis
     }
 
+    /// Whether a resource is known to be in another entity.
+    pub(crate) fn is_in(&self, uid: &EntityUid, above: &EntityUid) -> bool {
+        self.entities.ancestors(uid).into_iter().flatten().any(|ancestor| ancestor == above)
+    }
+
     /// The ancestors of a group or principal that it knows.
     pub(crate) fn ancestors(&self, uid: &EntityUid) -> &[EntityUid] {
         self.ancestors.get(uid).map_or(&[], Vec::as_slice)

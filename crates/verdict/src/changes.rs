@@ -4,8 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use cedar_policy::Policy;
-
+use crate::compiled::Compiled;
 use crate::decide::Policies;
 use crate::policy::KeptFiles;
 
@@ -37,13 +36,16 @@ impl Policies {
     pub fn changes_since(&self, before: Option<&Self>) -> Changes {
         let (none, digests) = (KeptFiles::new(), before.map(|before| &before.digests));
         let theirs = before.map_or(&none, |before| &before.files);
-        let (new, old) = (others(&self.files, theirs), others(theirs, &self.files));
-        let not_in = |of: &BTreeMap<&str, &Policy>, there: &BTreeMap<&str, &Policy>| {
+        let links = before.map_or(&[][..], |before| &before.links);
+        let new = others(&self.files, &self.links, theirs);
+        let old = others(theirs, links, &self.files);
+        let not_in = |of: &BTreeMap<&str, &Compiled>, there: &BTreeMap<&str, &Compiled>| {
             let lacks = of.keys().filter(|id| !there.contains_key(**id));
             lacks.map(|id| (*id).to_owned()).collect()
         };
-        let differs = |(id, policy): &(&&str, &&Policy)| {
-            old.get(**id).is_some_and(|before| before != *policy)
+        let differs = |(id, is): &(&&str, &&Compiled)| {
+            let is_other = |was: &&Compiled| was.policy != is.policy || was.until != is.until;
+            old.get(**id).is_some_and(is_other)
         };
         Changes {
             added: not_in(&new, &old),
@@ -55,10 +57,16 @@ impl Policies {
     }
 }
 
-/// The policies of the files of one set that are not the same files in the other.
-fn others<'a>(of: &'a KeptFiles, there: &KeptFiles) -> BTreeMap<&'a str, &'a Policy> {
+/// The policies of the files of one set that are not the same files in the other, and its links.
+fn others<'a>(
+    of: &'a KeptFiles,
+    links: &'a [Arc<Compiled>],
+    there: &KeptFiles,
+) -> BTreeMap<&'a str, &'a Compiled> {
     of.iter()
         .filter(|(path, file)| !there.get(*path).is_some_and(|same| Arc::ptr_eq(file, same)))
-        .flat_map(|(_, file)| file.compiled().map(|one| (one.id(), &one.policy)))
+        .flat_map(|(_, file)| file.compiled())
+        .chain(links)
+        .map(|one| (one.id(), one.as_ref()))
         .collect()
 }

@@ -10,17 +10,21 @@ mod unused;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cedar_policy::{ActionConstraint, EntityTypeName, EntityUid, RequestEnv, Schema};
+use cedar_policy::{
+    ActionConstraint, EntityTypeName, EntityUid, Policy, RequestEnv, Schema, Template,
+};
 
 use crate::annotations::distance;
 use crate::cases::Case;
 use crate::catalogue::{Catalogue, Placed};
 use crate::decide::Policies;
+use crate::links::{self, Link, Part};
 use crate::lint::Lint;
 use crate::policy::{Parsed, PolicyFiles};
 use crate::problem::{Problem, Text};
 use crate::schema;
 use crate::source::Source;
+use crate::template::ParsedTemplate;
 
 /// What was found, errors and warnings each in the order of the files.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -38,6 +42,10 @@ pub struct Checked {
 pub struct Counts {
     /// Policies without slots.
     pub policies: usize,
+    /// Templates.
+    pub templates: usize,
+    /// Links that are not over.
+    pub links: usize,
     /// Entities.
     pub entities: usize,
 }
@@ -47,7 +55,14 @@ pub fn check(source: &Source, cases: &[Case]) -> Checked {
     let errors = Policies::load(source).err().unwrap_or_default();
     let (layout, _) = source.layout();
     let files = PolicyFiles::read(&layout.policies, &source.annotations, None);
-    let mut counts = Counts { policies: files.parsed().count(), entities: 0 };
+    let links = links::read_all(&layout.links, &source.links, &mut Vec::new());
+    let is_over = |link: &&Link<'_>| source.now_ms.is_some_and(|now_ms| link.until.is_over(now_ms));
+    let mut counts = Counts {
+        policies: files.parsed().count(),
+        templates: files.templates().count(),
+        links: links.len().saturating_sub(links.iter().filter(is_over).count()),
+        entities: 0,
+    };
     let Some(Ok(schema)) = layout.schema.map(schema::load) else {
         return Checked { errors, warnings: Vec::new(), counts };
     };
@@ -56,14 +71,20 @@ pub fn check(source: &Source, cases: &[Case]) -> Checked {
     // Without the files that cannot be read, whatever they name would seem to be unused.
     let warnings = match errors.iter().any(|error| is_unread(error.lint)) {
         true => Vec::new(),
-        false => Warned::of(&schema, &files, &placed, cases, &errors),
+        false => {
+            let mut found = Warned::of(&schema, &files, &links, &placed, cases, &errors);
+            found.extend(links.iter().filter(is_over).map(links::is_over));
+            found.sort();
+            found.dedup();
+            found
+        }
     };
     Checked { errors, warnings, counts }
 }
 
 /// Whether a problem of this kind leaves something out of what was read.
 fn is_unread(lint: Lint) -> bool {
-    matches!(lint, Lint::Layout | Lint::Schema | Lint::Entity | Lint::Syntax)
+    matches!(lint, Lint::Layout | Lint::Schema | Lint::Entity | Lint::Syntax | Lint::Link)
 }
 
 /// Looks for warnings in what has loaded.
@@ -81,6 +102,7 @@ impl<'a> Warned<'a> {
     fn of(
         schema: &'a Schema,
         files: &PolicyFiles<'_>,
+        links: &[Link<'_>],
         placed: &'a [Placed<'a>],
         cases: &[Case],
         errors: &'a [Problem],
@@ -88,26 +110,31 @@ impl<'a> Warned<'a> {
         let above = unused::above(placed);
         let granted = above.values().flatten().cloned().collect();
         let warned = Self { schema, placed, above, granted, errors };
-        let mut found = Vec::new();
-        let mut following = files.parsed().skip(1);
-        for (text, parsed) in files.parsed() {
-            found.extend(warned.unmet(text, parsed));
-            if !warned.is_told((text, parsed), following.next()) {
-                found.extend(warned.reached(text, parsed));
+        let mut stated: Vec<Stated<'_>> = files.parsed().map(Stated::policy).collect();
+        stated.extend(files.templates().map(Stated::template));
+        stated.sort_by(|a, b| (a.text.file, a.offset).cmp(&(b.text.file, b.offset)));
+        let mut found: Vec<Problem> =
+            links.iter().flat_map(|link| warned.unmet_link(link)).collect();
+        let mut following = stated.iter().skip(1);
+        for one in &stated {
+            found.extend(warned.unmet(one));
+            if !warned.is_told(one, following.next()) {
+                found.extend(warned.reached(one));
             }
         }
-        let mentioned =
-            files.parsed().flat_map(|(_, parsed)| parsed.policy().entity_literals()).collect();
+        let mut mentioned: BTreeSet<EntityUid> =
+            stated.into_iter().flat_map(|one| one.literals).collect();
+        mentioned.extend(links.iter().flat_map(Link::values).cloned());
         found.extend(unused::find(placed, &warned.above, mentioned, cases));
-        found.sort();
-        found.dedup();
+        found.extend(unused::templates(files.templates(), links));
+        found.extend(unused::links(links));
         found
     }
 
     /// Whether an error says already what is wrong with when this policy holds.
-    fn is_told(&self, this: (Text<'_>, &Parsed), next: Option<(Text<'_>, &Parsed)>) -> bool {
-        let place = |(text, parsed): (Text<'_>, &Parsed)| {
-            let Problem { file, line, column, .. } = text.problem(parsed.offset, "");
+    fn is_told(&self, this: &Stated<'_>, next: Option<&Stated<'_>>) -> bool {
+        let place = |one: &Stated<'_>| {
+            let Problem { file, line, column, .. } = one.text.problem(one.offset, "");
             (file, line, column)
         };
         let (from, to) = (place(this), next.map(place));
@@ -121,15 +148,22 @@ impl<'a> Warned<'a> {
     }
 
     /// Actions of the scope for which the policy holds of no kind of request.
-    fn reached(&self, text: Text<'_>, parsed: &Parsed) -> Vec<Problem> {
-        let (offset, policy) = (&parsed.offset, parsed.policy());
-        let envs: Vec<RequestEnv> = policy.get_valid_request_envs(self.schema).collect();
+    fn reached(&self, Stated { text, offset, body, .. }: &Stated<'_>) -> Vec<Problem> {
+        let (envs, action): (Vec<RequestEnv>, _) = match body {
+            Body::Policy(policy) => {
+                (policy.get_valid_request_envs(self.schema).collect(), policy.action_constraint())
+            }
+            Body::Template(template) => {
+                let envs = template.get_valid_request_envs(self.schema);
+                (envs.collect(), template.action_constraint())
+            }
+        };
         if envs.is_empty() {
             let problem = text.problem(*offset, "no request reaches this policy");
             let hint = "its scope and conditions fit no principal, action and resource together";
             return vec![problem.hint(hint).lint(Lint::Unreachable)];
         }
-        let actions = match policy.action_constraint() {
+        let actions = match action {
             ActionConstraint::Any | ActionConstraint::Eq(_) => Vec::new(),
             ActionConstraint::In(actions) => actions,
         };
@@ -151,20 +185,30 @@ impl<'a> Warned<'a> {
     }
 
     /// Roles that nobody has and APIs that do not exist: only `entities/*.json` declares them.
-    fn unmet(&self, text: Text<'_>, parsed: &Parsed) -> Vec<Problem> {
-        let (offset, policy) = (&parsed.offset, parsed.policy());
-        let literals: BTreeSet<EntityUid> = policy.entity_literals().into_iter().collect();
-        let mut found = Vec::new();
-        for uid in &literals {
-            let message = match ours(uid.type_name()) {
-                Some("Role") if !self.granted.contains(uid) => format!("nobody has `{uid}`"),
-                Some("Api") if !self.above.contains_key(uid) => format!("there is no `{uid}`"),
-                _ => continue,
-            };
-            let problem = text.problem(literal(text.text, *offset, uid), message);
-            found.push(problem.hint(self.near(uid)).lint(Lint::Unreachable));
+    fn unmet(&self, Stated { text, offset, literals, .. }: &Stated<'_>) -> Vec<Problem> {
+        let problem = |uid: &EntityUid| {
+            let problem = text.problem(literal(text.text, *offset, uid), self.lacking(uid)?);
+            Some(problem.hint(self.near(uid)).lint(Lint::Unreachable))
+        };
+        literals.iter().filter_map(problem).collect()
+    }
+
+    fn unmet_link(&self, link: &Link<'_>) -> Vec<Problem> {
+        let parts = [(Part::Principal, &link.principal), (Part::Resource, &link.resource)];
+        let problem = |(part, uid): (Part, &Option<EntityUid>)| {
+            let uid = uid.as_ref()?;
+            let problem = link.problem(part, self.lacking(uid)?).lint(Lint::Unreachable);
+            Some(problem.hint(self.near(uid)))
+        };
+        parts.into_iter().filter_map(problem).collect()
+    }
+
+    fn lacking(&self, uid: &EntityUid) -> Option<String> {
+        match ours(uid.type_name()) {
+            Some("Role") if !self.granted.contains(uid) => Some(format!("nobody has `{uid}`")),
+            Some("Api") if !self.above.contains_key(uid) => Some(format!("there is no `{uid}`")),
+            _ => None,
         }
-        found
     }
 
     fn near(&self, uid: &EntityUid) -> String {
@@ -177,6 +221,32 @@ impl<'a> Warned<'a> {
             Some(near) => format!("did you mean `{near}`?"),
             None => "only entities/*.json can say who or what is in it".to_owned(),
         }
+    }
+}
+
+/// A policy or template, where it stands and what it names.
+struct Stated<'a> {
+    text: Text<'a>,
+    offset: usize,
+    body: Body<'a>,
+    literals: BTreeSet<EntityUid>,
+}
+
+enum Body<'a> {
+    Policy(&'a Policy),
+    Template(&'a Template),
+}
+
+impl<'a> Stated<'a> {
+    fn policy((text, parsed): (Text<'a>, &'a Parsed)) -> Self {
+        let (offset, policy) = (parsed.offset, parsed.policy());
+        let literals = policy.entity_literals().into_iter().collect();
+        Self { text, offset, body: Body::Policy(policy), literals }
+    }
+
+    fn template((text, parsed): (Text<'a>, &'a ParsedTemplate)) -> Self {
+        let body = Body::Template(&parsed.template);
+        Self { text, offset: parsed.offset, body, literals: parsed.literals() }
     }
 }
 

@@ -6,6 +6,7 @@ use cedar_policy::Policy;
 use crate::annotations::Meta;
 use crate::condition::Condition;
 use crate::reads::Reads;
+use crate::until::Until;
 
 /// A policy, ready to be asked.
 #[derive(Debug)]
@@ -15,12 +16,18 @@ pub(crate) struct Compiled {
     pub(crate) meta: Meta,
     pub(crate) condition: Condition,
     pub(crate) reads: Reads,
+    /// Of a link; policies have no end.
+    pub(crate) until: Until,
 }
 
 impl Compiled {
     pub(crate) fn of(policy: Policy, meta: Meta) -> Self {
         let (condition, reads) = (Condition::of(&policy), Reads::of(&policy));
-        Self { policy, meta, condition, reads }
+        Self { policy, meta, condition, reads, until: Until::Never }
+    }
+
+    pub(crate) fn until(self, until: Until) -> Self {
+        Self { until, ..self }
     }
 
     /// Its `@id`.

@@ -23,6 +23,7 @@ use crate::effect::Effects;
 use crate::facts::ContextKey;
 use crate::index::{Index, Nth, Part};
 use crate::inputs::{InputError, Inputs, Maker, Types, Who};
+use crate::links::ExpiredLink;
 use crate::memo::Memo;
 use crate::outcome::{
     Basis, Class, Decision, Obligations, Permit, PolicyError, Refusal, Refused, Verdict,
@@ -57,6 +58,11 @@ pub struct Policies {
     pub(crate) global: BTreeSet<String>,
     pub(crate) files: KeptFiles,
     pub(crate) effects: Effects,
+    /// What the links make of their templates.
+    pub(crate) links: Vec<Arc<Compiled>>,
+    pub(crate) expired: Vec<ExpiredLink>,
+    /// When it was loaded, if that was said.
+    pub(crate) now_ms: Option<i64>,
 }
 
 /// A recorded question that cannot be read back.
@@ -129,6 +135,11 @@ impl Policies {
         &self.digests
     }
 
+    /// The links that were over when it was loaded.
+    pub fn expired_links(&self) -> &[ExpiredLink] {
+        &self.expired
+    }
+
     pub(crate) fn maker(&self) -> Maker<'_> {
         let Self { types, vocabulary, catalogue, index, actions, principals, contexts, .. } = self;
         Maker { types, vocabulary, catalogue, index, actions, principals, contexts }
@@ -142,7 +153,9 @@ impl Policies {
         facts: &Facts,
     ) -> Answer {
         let found = self.maker().asked(principal, action, resource).and_then(|asked| {
-            let matching: Vec<&Compiled> = self.numbered(&asked.matching()?).collect();
+            let (matching, at_ms) = (asked.matching()?, self.at_ms(facts));
+            let matching: Vec<&Compiled> =
+                self.numbered(&matching).filter(|one| !one.until.is_over(at_ms)).collect();
             let reads = matching.iter().fold(Reads::default(), |all, one| all.and(one.reads));
             let inputs = asked.inputs(facts, reads)?;
             Ok((found(&matching, &inputs), inputs.declared))
@@ -150,6 +163,16 @@ impl Policies {
         match found {
             Ok((found, declared)) => found.answer(principal.kind, declared),
             Err(error) => unaskable(&error),
+        }
+    }
+
+    /// When the question is asked: a link counts until its end, to the millisecond, in whichever
+    /// set it was loaded and whenever the question is asked again. Where no time is recorded, it is
+    /// that of the load; without that, every end has come.
+    fn at_ms(&self, facts: &Facts) -> i64 {
+        match facts.conn.received_ms {
+            received if received > 0 => received,
+            _ => self.now_ms.unwrap_or(i64::MAX),
         }
     }
 

@@ -25,6 +25,7 @@ mod facts;
 mod format;
 mod index;
 mod inputs;
+mod links;
 mod lint;
 mod load;
 mod matrix;
@@ -36,12 +37,15 @@ mod question;
 mod reads;
 mod schema;
 mod source;
+mod template;
+mod until;
 
 pub use changes::Changes;
 pub use check::{Checked, Counts, check};
 pub use decide::{AskAgainError, Policies};
 pub use effect::Effect;
 pub use format::format;
+pub use links::{Document, ExpiredLink};
 pub use lint::Lint;
 pub use load::UndeclaredRoute;
 pub use outcome::{
@@ -50,7 +54,7 @@ pub use outcome::{
 };
 pub use problem::Problem;
 pub use question::{Action, Question, RecordedQuestion, Resource};
-pub use source::{Digests, Source};
+pub use source::{Digests, Source, is_links};
 
 /// The embedded schema: namespace `Portcullis`, which an operator's `schema.cedarschema` refers to.
 pub const PORTCULLIS_SCHEMA: &str = include_str!("portcullis.cedarschema");

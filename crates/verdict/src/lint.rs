@@ -30,15 +30,19 @@ pub enum Lint {
     Reach,
     /// A permit for everybody, everything and every action.
     EmptyScope,
+    /// A link of `links/*.yaml`.
+    Link,
+    /// A link that is over.
+    Expired,
     /// A case of `cases/*`.
     Case,
-    /// An entity that nothing tells from one that is not declared.
+    /// An entity, a template or a link that makes no difference.
     Unused,
 }
 
 impl Lint {
     /// Every one.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::Layout,
         Self::Schema,
         Self::Entity,
@@ -52,6 +56,8 @@ impl Lint {
         Self::Obligation,
         Self::Reach,
         Self::EmptyScope,
+        Self::Link,
+        Self::Expired,
         Self::Case,
         Self::Unused,
     ];
@@ -72,6 +78,8 @@ impl Lint {
             Self::Obligation => "obligation",
             Self::Reach => "reach",
             Self::EmptyScope => "empty-scope",
+            Self::Link => "link",
+            Self::Expired => "expired",
             Self::Case => "case",
             Self::Unused => "unused",
         }
@@ -97,8 +105,10 @@ impl Lint {
             }
             Self::Reach => "Guardrails only forbid, and an API's policies stay within it.",
             Self::EmptyScope => "A permit for everybody stands in a file that is listed as global.",
+            Self::Link => "Links fit their templates.",
+            Self::Expired => "No link is over.",
             Self::Case => "Cases can be read.",
-            Self::Unused => "Every declared entity makes a difference.",
+            Self::Unused => "Every entity, template and link makes a difference.",
         }
     }
 
@@ -106,6 +116,7 @@ impl Lint {
     pub(crate) fn of_file(file: &str) -> Self {
         match file.split_once('/') {
             Some(("entities", _)) => Self::Entity,
+            Some(("links", _)) => Self::Link,
             Some(("cases", _)) => Self::Case,
             _ if file.ends_with(".cedarschema") => Self::Schema,
             _ if file.ends_with(".cedar") => Self::Syntax,

@@ -12,6 +12,7 @@ use crate::decide::Policies;
 use crate::effect::Effects;
 use crate::index::Index;
 use crate::inputs::{CONTEXTS_MAX, PRINCIPALS_MAX, Types};
+use crate::links;
 use crate::lint::Lint;
 use crate::memo::Memo;
 use crate::policy::{KeptFiles, PolicyFiles};
@@ -19,6 +20,7 @@ use crate::problem::{Problem, Text};
 use crate::question::Action;
 use crate::schema::{self, Vocabulary};
 use crate::source::{Digests, Layout, SCHEMA, Scope, Source};
+use crate::template;
 
 impl Policies {
     /// Reads a policies directory.
@@ -42,10 +44,15 @@ impl Policies {
         load(source, Some(self))
     }
 
-    fn of(files: KeptFiles, known: Known, digests: Digests) -> Result<Self, Problem> {
+    fn of(
+        files: KeptFiles,
+        links: Vec<Arc<Compiled>>,
+        known: Known,
+        digests: Digests,
+    ) -> Result<Self, Problem> {
         let Known { schema, vocabulary, catalogue } = known;
         let policies: Vec<Arc<Compiled>> =
-            files.values().flat_map(|file| file.compiled().cloned()).collect();
+            files.values().flat_map(|file| file.compiled()).chain(&links).cloned().collect();
         let mut ids = HashSet::new();
         if let Some(twice) = policies.iter().find(|policy| !ids.insert(policy.id())) {
             let message = format!("`@id(\"{}\")` is taken", twice.id());
@@ -67,6 +74,9 @@ impl Policies {
             global: BTreeSet::new(),
             files,
             effects: Effects::default(),
+            links,
+            expired: Vec::new(),
+            now_ms: None,
         })
     }
 
@@ -125,6 +135,8 @@ fn load(source: &Source, before: Option<&Policies>) -> Result<Policies, Vec<Prob
         (None, Some(text)) => schema::load(text).map_err(|wrong| problems.extend(wrong)).ok(),
         (None, None) => None,
     };
+    let links = links::read_all(&layout.links, &source.links, &mut problems);
+    let (links, expired) = links::split(links, source.now_ms);
     let known = schema.and_then(|schema| {
         problems.extend(files.validate(&schema, before.is_none()));
         let before = before.filter(|before| before.digests.entities == digests.entities);
@@ -132,12 +144,19 @@ fn load(source: &Source, before: Option<&Policies>) -> Result<Policies, Vec<Prob
         directories(&layout, known.as_ref(), &mut problems);
         known
     });
+    let linked = known.as_ref().map(|known| {
+        let Known { schema, catalogue, .. } = known;
+        template::link(links, &files, catalogue, schema, &mut problems)
+    });
     problems.sort();
     problems.dedup();
     match known {
         Some(known) if problems.is_empty() => {
-            let mut policies =
-                Policies::of(files.into_kept(), known, digests).map_err(|problem| vec![problem])?;
+            let links = linked.into_iter().flatten().map(|linked| linked.policy).collect();
+            let mut policies = Policies::of(files.into_kept(), links, known, digests)
+                .map_err(|problem| vec![problem])?;
+            policies.expired = expired;
+            policies.now_ms = source.now_ms;
             policies.annotations.clone_from(&source.annotations);
             policies.global.clone_from(&source.global);
             Ok(policies)

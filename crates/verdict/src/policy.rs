@@ -15,10 +15,11 @@ use crate::compiled::Compiled;
 use crate::lint::Lint;
 use crate::problem::{Problem, Text};
 use crate::source::{self, Digest, Scope};
+use crate::template::ParsedTemplate;
 
 /// How far a policy may reach from principal and resource: their own attributes, and no other
 /// entity's. A request's store holds no more.
-const ENTITY_LEVEL: u32 = 1;
+pub(crate) const ENTITY_LEVEL: u32 = 1;
 
 /// One policy that parsed.
 #[derive(Debug)]
@@ -43,6 +44,7 @@ enum Body {
 pub(crate) struct PolicyFile {
     digest: Digest,
     policies: Vec<Parsed>,
+    templates: Vec<ParsedTemplate>,
     problems: Vec<Problem>,
 }
 
@@ -97,26 +99,37 @@ impl<'a> PolicyFiles<'a> {
         })
     }
 
+    /// Every template that parsed, by file and place.
+    pub(crate) fn templates(&self) -> impl Iterator<Item = (Text<'a>, &ParsedTemplate)> {
+        self.files.iter().flat_map(|Placed { text, file, .. }| {
+            file.templates.iter().map(|parsed| (*text, parsed))
+        })
+    }
+
+    /// The ids of all policies and templates.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = &str> {
+        self.files.iter().flat_map(|placed| placed.file.ids()).map(|(id, _)| id)
+    }
+
     /// Two policies of one id: the later one, by file and place, is the problem.
     fn duplicates(&mut self) {
         let mut seen: HashMap<&str, (Text<'_>, usize)> = HashMap::new();
         let mut problems = Vec::new();
         for Placed { text, file, .. } in &self.files {
-            for parsed in &file.policies {
-                let Some(id) = parsed.id.as_deref() else { continue };
+            for (id, offset) in file.ids() {
                 match seen.get(id) {
-                    Some((first, offset)) => {
-                        let first = first.problem(*offset, "");
+                    Some((first, other)) => {
+                        let first = first.problem(*other, "");
                         let message = format!("`@id(\"{id}\")` is taken");
                         let hint = format!(
                             "the other is at {}:{}:{}",
                             first.file, first.line, first.column
                         );
-                        let problem = text.problem(parsed.offset, message).hint(hint);
+                        let problem = text.problem(offset, message).hint(hint);
                         problems.push(problem.lint(Lint::Id));
                     }
                     None => {
-                        seen.insert(id, (*text, parsed.offset));
+                        seen.insert(id, (*text, offset));
                     }
                 }
             }
@@ -140,6 +153,15 @@ impl<'a> PolicyFiles<'a> {
                 let id = named
                     .unwrap_or_else(|| PolicyId::new(format!("{}#{}", text.file, parsed.offset)));
                 if set.add(parsed.policy().new_id(id.clone())).is_ok() {
+                    files.insert(id, (*text, parsed.offset));
+                }
+            }
+            for parsed in &file.templates {
+                let named = parsed.id.as_ref().map(PolicyId::new);
+                let id = named
+                    .filter(|id| !files.contains_key(id))
+                    .unwrap_or_else(|| PolicyId::new(format!("{}#{}", text.file, parsed.offset)));
+                if set.add_template(parsed.template.new_id(id.clone())).is_ok() {
                     files.insert(id, (*text, parsed.offset));
                 }
             }
@@ -192,12 +214,14 @@ impl<'a> PolicyFiles<'a> {
 
 impl PolicyFile {
     fn read(scope: Scope<'_>, text: Text<'_>, digest: Digest, listed: &BTreeSet<String>) -> Self {
-        let mut file = Self { digest, policies: Vec::new(), problems: Vec::new() };
+        let mut file =
+            Self { digest, policies: Vec::new(), templates: Vec::new(), problems: Vec::new() };
         match text.text.parse::<PolicySet>() {
             Ok(set) => file.set(scope, text, &set, listed),
             Err(errors) => file.problems.extend(text.problems(&errors, 0)),
         }
         file.policies.sort_by_key(|parsed| parsed.offset);
+        file.templates.sort_by_key(|parsed| parsed.offset);
         file
     }
 
@@ -209,9 +233,8 @@ impl PolicyFile {
         listed: &BTreeSet<String>,
     ) {
         for template in set.templates() {
-            let offset = template.as_ref().loc().map_or(0, |loc| loc.start());
-            let problem = text.problem(offset, "a template has no effect without links");
-            self.problems.push(problem.hint("write a policy without `?principal` and `?resource`"));
+            let read = ParsedTemplate::read(scope, text, template, listed, &mut self.problems);
+            self.templates.push(read);
         }
         for policy in set.policies() {
             let offset = policy.as_ref().loc().map_or(0, |loc| loc.start());
@@ -237,6 +260,16 @@ impl PolicyFile {
             };
             self.policies.push(Parsed { offset, id, body });
         }
+    }
+
+    /// The ids of its policies and templates, each with its byte offset, in their order.
+    fn ids(&self) -> impl Iterator<Item = (&str, usize)> {
+        let policies = self.policies.iter().map(|one| (one.id.as_deref(), one.offset));
+        let templates = self.templates.iter().map(|one| (one.id.as_deref(), one.offset));
+        let mut ids: Vec<_> =
+            policies.chain(templates).filter_map(|(id, offset)| Some((id?, offset))).collect();
+        ids.sort_by_key(|(_, offset)| *offset);
+        ids.into_iter()
     }
 
     /// Each policy under its id, with its meaning. Those that are not right are left out: a load

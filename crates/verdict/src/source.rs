@@ -9,6 +9,7 @@ use ring::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
 
 use crate::PORTCULLIS_SCHEMA;
+use crate::links::Document;
 use crate::lint::Lint;
 use crate::problem::{Problem, Text};
 
@@ -17,11 +18,12 @@ pub(crate) const SCHEMA: &str = "schema.cedarschema";
 /// The directory whose policies hold for every API.
 const GUARDRAILS: &str = "guardrails";
 const ENTITIES: &str = "entities";
+const LINKS: &str = "links";
 const CASES: &str = "cases";
 /// Generated of the rest: nothing to load.
 const MATRIX: &str = "matrix.txt";
 const LAYOUT: &str = "expected `schema.cedarschema`, `guardrails/*.cedar`, `<api>/*.cedar`, \
-                      `entities/*.json`, `cases/*.yaml`, `matrix.txt` or `*.md`";
+                      `entities/*.json`, `links/*.yaml`, `cases/*.yaml`, `matrix.txt` or `*.md`";
 
 /// Every file of a policies directory, whole.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -30,6 +32,11 @@ pub struct Source {
     pub files: BTreeMap<String, String>,
     /// Annotations that policies may carry beside ours.
     pub annotations: BTreeSet<String>,
+    /// What the shell made of each `links/*.yaml`, by relative path.
+    pub links: BTreeMap<String, Document>,
+    /// What time it is, in milliseconds since 1970: links that are over are left out. Without it
+    /// all are there, as recorded questions may be older than their ends.
+    pub now_ms: Option<i64>,
     /// Policy files, by relative path, that hold for every API and may permit on all of them.
     pub global: BTreeSet<String>,
 }
@@ -38,7 +45,7 @@ pub struct Source {
 /// order of their paths: path length, path, text length, text; lengths as 8 bytes, big-endian.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Digests {
-    /// Every `*.cedar`.
+    /// Every `*.cedar` and `links/*.yaml`.
     pub policies: String,
     /// `schema.cedarschema` and the embedded schema.
     pub schema: String,
@@ -63,12 +70,14 @@ pub(crate) struct Layout<'a> {
     pub(crate) schema: Option<Text<'a>>,
     pub(crate) policies: Vec<(Scope<'a>, Text<'a>)>,
     pub(crate) entities: Vec<Text<'a>>,
+    pub(crate) links: Vec<Text<'a>>,
 }
 
 enum Place<'a> {
     Schema,
     Policies(Scope<'a>),
     Entities,
+    Links,
     NotHere,
 }
 
@@ -86,6 +95,7 @@ impl Source {
                 }
                 Some(Place::Policies(scope)) => layout.policies.push((scope, text)),
                 Some(Place::Entities) => layout.entities.push(text),
+                Some(Place::Links) => layout.links.push(text),
                 Some(Place::NotHere) => {}
                 None => {
                     problems.push(text.problem(0, misplaced(path)).hint(LAYOUT).lint(Lint::Layout))
@@ -116,6 +126,11 @@ impl Source {
     }
 }
 
+/// Whether a file of this path holds links, to be parsed by who reads the directory.
+pub fn is_links(path: &str) -> bool {
+    matches!(place(path), Some(Place::Links))
+}
+
 fn place(path: &str) -> Option<Place<'_>> {
     if path == SCHEMA {
         return Some(Place::Schema);
@@ -131,7 +146,8 @@ fn place(path: &str) -> Option<Place<'_>> {
     match (directory, ending) {
         (ENTITIES, "json") => Some(Place::Entities),
         (CASES, "yaml" | "yml" | "json") => Some(Place::NotHere),
-        (ENTITIES | CASES | "links" | "invariants", _) => None,
+        (LINKS, "yaml" | "yml") => Some(Place::Links),
+        (ENTITIES | CASES | LINKS | "invariants", _) => None,
         (GUARDRAILS, "cedar") => Some(Place::Policies(Scope::Guardrail)),
         (api, "cedar") => Some(Place::Policies(Scope::Api(api))),
         _ => None,
@@ -140,7 +156,7 @@ fn place(path: &str) -> Option<Place<'_>> {
 
 fn misplaced(path: &str) -> String {
     match path.split_once('/') {
-        Some((directory @ ("links" | "invariants"), _)) => {
+        Some((directory @ "invariants", _)) => {
             format!("`{directory}/` is not read by this version, and would have no effect")
         }
         _ => format!("`{path}` has no place in a policies directory, and would have no effect"),
@@ -167,15 +183,18 @@ impl Digests {
 
     pub(crate) fn of(layout: &Layout<'_>) -> Self {
         let ours = Text::new("portcullis.cedarschema", PORTCULLIS_SCHEMA);
+        let policies = layout.policies.iter().map(|(_, text)| *text);
+        let mut policies: Vec<Text<'_>> = policies.chain(layout.links.iter().copied()).collect();
+        policies.sort_by_key(|text| text.file);
         Self {
-            policies: digest(layout.policies.iter().map(|(_, text)| *text)),
+            policies: digest(policies),
             schema: digest([ours].into_iter().chain(layout.schema)),
             entities: digest(layout.entities.iter().copied()),
         }
     }
 }
 
-/// The files come from a `BTreeMap`, so they are in the order of their paths.
+/// In the order in which they come: that of their paths.
 fn digest<'a>(files: impl IntoIterator<Item = Text<'a>>) -> String {
     let mut context = Context::new(&SHA256);
     for Text { file, text } in files {
@@ -222,7 +241,8 @@ mod tests {
         check("matrix.text", false);
         check("entities/roles.yaml", false);
         check("entities/roles.cedar", false);
-        check("links/teams.yaml", false);
+        check("links/teams.yaml", true);
+        check("links/teams.json", false);
         check("invariants/mtls.cedar", false);
         check("cases/roles.cedar", false);
         check("orders/.cedar", false);

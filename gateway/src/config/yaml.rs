@@ -1,6 +1,7 @@
 //! A YAML file of another kind (policy cases), read as strictly as the configuration, its places
 //! kept so that a problem found later can be told with its line.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::problem::{Place, Problem, Problems};
@@ -30,6 +31,33 @@ impl Yaml {
     /// The document as JSON.
     pub fn to_json(&self) -> serde_json::Value {
         self.root.to_json()
+    }
+
+    /// The document with the places of its values, for those who read values.
+    pub fn to_document(&self) -> verdict::Document {
+        let mut places = BTreeMap::new();
+        let mut next = vec![(String::new(), &self.root)];
+        while let Some((pointer, node)) = next.pop() {
+            let child =
+                |key: &str| format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"));
+            match &node.value {
+                Value::List(items) => {
+                    let items = items.iter().enumerate();
+                    next.extend(items.map(|(nth, item)| (child(&nth.to_string()), item)));
+                }
+                Value::Map(entries) => {
+                    next.extend(entries.iter().map(|entry| (child(&entry.key), &entry.value)));
+                }
+                Value::Null
+                | Value::Bool(_)
+                | Value::Integer(_)
+                | Value::Fraction
+                | Value::Text(_)
+                | Value::Refused => {}
+            }
+            places.insert(pointer, (node.at.line, node.at.column));
+        }
+        verdict::Document { value: self.to_json(), places }
     }
 
     /// A problem with the value at an RFC 6901 pointer, or with the nearest that is there.

@@ -1,7 +1,7 @@
-//! Entities that make no difference: neither they nor anything above them is named by a policy,
+//! Entities, templates and links that make no difference. Of entities: neither they nor anything above them is named by a policy,
 //! no other entity refers to them, and no case is about them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use cedar_policy::EntityUid;
 use serde_json::Value;
@@ -10,8 +10,10 @@ use signals::PrincipalKind;
 use super::ours;
 use crate::cases::Case;
 use crate::catalogue::{Placed, uid};
+use crate::links::{Link, Part};
 use crate::lint::Lint;
-use crate::problem::Problem;
+use crate::problem::{Problem, Text};
+use crate::template::ParsedTemplate;
 
 /// Every entity to all that is above it, declared or only named as a parent.
 pub(super) fn above(placed: &[Placed<'_>]) -> BTreeMap<EntityUid, BTreeSet<EntityUid>> {
@@ -33,6 +35,42 @@ pub(super) fn above(placed: &[Placed<'_>]) -> BTreeMap<EntityUid, BTreeSet<Entit
         seen
     };
     parents.keys().map(|uid| (uid.clone(), all(uid))).collect()
+}
+
+/// Templates that no link names: they have no effect.
+pub(super) fn templates<'a>(
+    templates: impl Iterator<Item = (Text<'a>, &'a ParsedTemplate)>,
+    links: &[Link<'_>],
+) -> Vec<Problem> {
+    let linked: BTreeSet<&str> = links.iter().map(|link| link.template.as_str()).collect();
+    let idle = templates.filter(|(_, one)| !linked.contains(one.id.as_deref().unwrap_or_default()));
+    idle.map(|(text, one)| {
+        let problem = text.problem(one.offset, "no link is made of this template");
+        problem.hint("without one it has no effect: write links/*.yaml").lint(Lint::Unused)
+    })
+    .collect()
+}
+
+/// Links that another one covers: it grants the same, no less long.
+pub(super) fn links(links: &[Link<'_>]) -> Vec<Problem> {
+    let mut longest: HashMap<(&str, Option<&EntityUid>, Option<&EntityUid>), &Link<'_>> =
+        HashMap::new();
+    let mut idle = Vec::new();
+    for link in links {
+        let what = (link.template.as_str(), link.principal.as_ref(), link.resource.as_ref());
+        let (less, more) = match longest.get(&what) {
+            Some(other) if link.until > other.until => (*other, link),
+            Some(other) => (link, *other),
+            None => {
+                longest.insert(what, link);
+                continue;
+            }
+        };
+        longest.insert(what, more);
+        let problem = less.problem(Part::Whole, format!("`{}` grants the same", more.id));
+        idle.push(problem.hint("and no less long: remove this one").lint(Lint::Unused));
+    }
+    idle
 }
 
 /// One warning for each entity that makes no difference.

@@ -114,9 +114,9 @@ fn hints_say_what_to_do() {
     check(
         "shop/a.cedar",
         "@id(\"a\") permit (principal == ?principal, action, resource);",
-        "without `?principal`",
+        "`resource in ?resource`",
     );
-    check("links/a.yaml", "", "guardrails/*.cedar");
+    check("links/a.yml.bak", "", "links/*.yaml");
 }
 
 /// Warnings of Cedar's, and policies that a request's store cannot answer.

@@ -6,6 +6,7 @@ mod again;
 mod check;
 mod decide;
 mod format;
+mod links;
 mod load;
 mod matrix;
 mod reload;

@@ -78,6 +78,8 @@ impl Severity {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 struct Summary {
     policies: usize,
+    templates: usize,
+    links: usize,
     entities: usize,
     errors: usize,
     warnings: usize,
@@ -118,8 +120,8 @@ impl Report {
         let told = Told { root: &directory.directory, files: &source.files };
         let cases = told.cases(&source, &mut report);
         let checked = verdict::check(&source, &cases);
-        let verdict::Counts { policies, entities } = checked.counts;
-        report.summary = Summary { policies, entities, ..report.summary };
+        let verdict::Counts { policies, templates, links, entities } = checked.counts;
+        report.summary = Summary { policies, templates, links, entities, ..report.summary };
         for (severity, problems) in
             [(Severity::Error, checked.errors), (Severity::Warning, checked.warnings)]
         {
@@ -151,10 +153,10 @@ impl Report {
         for finding in &self.findings {
             excerpt::write(finding, out)?;
         }
-        let Summary { policies, entities, errors, warnings } = self.summary;
+        let Summary { policies, templates, links, entities, errors, warnings } = self.summary;
         writeln!(
             out,
-            "policy check: policies={policies} entities={entities} errors={errors} warnings={warnings}"
+            "policy check: policies={policies} templates={templates} links={links} entities={entities} errors={errors} warnings={warnings}"
         )
     }
 }
@@ -275,7 +277,7 @@ mod tests {
    |   ^
    = hint: no policy names it, nor a role or group above it
 
-policy check: policies=1 entities=2 errors=0 warnings=1
+policy check: policies=1 templates=0 links=0 entities=2 errors=0 warnings=1
 ";
         assert_eq!(run(POLICY, CASES, Format::Text, false), (OK, warning.to_owned()));
         assert_eq!(run(POLICY, CASES, Format::Text, true), (INVALID, warning.to_owned()));
@@ -301,6 +303,44 @@ policy check: policies=1 entities=2 errors=0 warnings=1
         assert_eq!(code, INVALID);
     }
 
+    /// The places of links go from YAML to what is told.
+    #[test]
+    fn links_are_read_with_their_places() {
+        let root = tempfile::tempdir().unwrap();
+        let template = "@id(\"see\")\npermit (principal == ?principal, action, resource in Portcullis::Api::\"shop\");\n";
+        let check = |links: &str| {
+            for (path, text) in [
+                ("schema.cedarschema", SCHEMA),
+                ("entities/all.json", ENTITIES),
+                ("shop/a.cedar", template),
+                ("links/a.yaml", links),
+            ] {
+                let path = root.path().join(path);
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(path, text).unwrap();
+            }
+            let directory = Directory::of(root.path().to_owned());
+            Report::of(&directory)
+        };
+        let right = "- id: ann\n  template: see\n  principal: Portcullis::User::\"corp|ann\"\n  until: 2999-12-31\n";
+        let report = check(right);
+        assert_eq!(
+            (report.summary.errors, report.summary.templates, report.summary.links),
+            (0, 1, 1)
+        );
+        let place = |links: &str| {
+            let mut findings = check(links).findings.into_iter();
+            let finding = findings.find(|it| it.file.ends_with("links/a.yaml")).unwrap();
+            (finding.rule, finding.line, finding.column, finding.text)
+        };
+        let line = "  until: 2999-02-30".to_owned();
+        assert_eq!(place(&right.replace("12-31", "02-30")), ("link", 4, 10, Some(line)));
+        let over = place(&right.replace("2999", "1999"));
+        assert_eq!((over.0, over.1, over.2), ("expired", 1, 3));
+        let (rule, line, ..) = place("- {");
+        assert_eq!((rule, line), ("layout", 1));
+    }
+
     #[test]
     fn a_directory_that_is_not_there_is_an_error() {
         let directory = Directory::of("/nowhere/policies".into());
@@ -310,7 +350,9 @@ policy check: policies=1 entities=2 errors=0 warnings=1
         let out = String::from_utf8(out).unwrap();
         assert!(out.contains("  --> /nowhere/policies"), "{out}");
         assert!(
-            out.ends_with("policy check: policies=0 entities=0 errors=1 warnings=0\n"),
+            out.ends_with(
+                "policy check: policies=0 templates=0 links=0 entities=0 errors=1 warnings=0\n"
+            ),
             "{out}"
         );
     }
