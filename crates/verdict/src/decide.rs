@@ -77,14 +77,14 @@ pub enum AskAgainError {
 }
 
 /// The answer, before it is bound to what was asked about.
-struct Answer {
+pub(crate) struct Answer {
     outcome: Result<Obligations, Refusal>,
-    basis: Basis,
+    pub(crate) basis: Basis,
 }
 
 /// What the policies came to; each list in the order of the index.
 #[derive(Default)]
-struct Found<'a> {
+pub(crate) struct Found<'a> {
     permits: Vec<&'a Compiled>,
     grounds: Vec<Ground<'a>>,
     errors: Vec<PolicyError>,
@@ -153,7 +153,7 @@ impl Policies {
         facts: &Facts,
     ) -> Answer {
         let found = self.maker().asked(principal, action, resource).and_then(|asked| {
-            let (matching, at_ms) = (asked.matching()?, self.at_ms(facts));
+            let (matching, at_ms) = (asked.matching()?, self.at_ms(facts.conn.received_ms));
             let matching: Vec<&Compiled> =
                 self.numbered(&matching).filter(|one| !one.until.is_over(at_ms)).collect();
             let reads = matching.iter().fold(Reads::default(), |all, one| all.and(one.reads));
@@ -169,8 +169,8 @@ impl Policies {
     /// When the question is asked: a link counts until its end, to the millisecond, in whichever
     /// set it was loaded and whenever the question is asked again. Where no time is recorded, it is
     /// that of the load; without that, every end has come.
-    fn at_ms(&self, facts: &Facts) -> i64 {
-        match facts.conn.received_ms {
+    pub(crate) fn at_ms(&self, received_ms: i64) -> i64 {
+        match received_ms {
             received if received > 0 => received,
             _ => self.now_ms.unwrap_or(i64::MAX),
         }
@@ -183,7 +183,7 @@ impl Policies {
 }
 
 /// Asks each of the policies whose scope is true.
-fn found<'a>(matching: &[&'a Compiled], inputs: &Inputs) -> Found<'a> {
+pub(crate) fn found<'a>(matching: &[&'a Compiled], inputs: &Inputs) -> Found<'a> {
     let mut found = Found::default();
     for one in matching {
         match one.condition.holds(&inputs.request, &inputs.store) {
@@ -226,7 +226,7 @@ impl<'a> Found<'a> {
         }
     }
 
-    fn answer(mut self, kind: PrincipalKind, declared: bool) -> Answer {
+    pub(crate) fn answer(mut self, kind: PrincipalKind, declared: bool) -> Answer {
         self.grounds.sort_by(|a, b| a.by.id().cmp(b.by.id()));
         self.permits.sort_by(|a, b| a.id().cmp(b.id()));
         self.errors.sort();

@@ -35,6 +35,7 @@ mod policy;
 mod problem;
 mod question;
 mod reads;
+mod run_tests;
 mod schema;
 mod source;
 mod template;
@@ -54,6 +55,7 @@ pub use outcome::{
 };
 pub use problem::Problem;
 pub use question::{Action, Question, RecordedQuestion, Resource};
+pub use run_tests::{ExportError, RunTestResult, run_tests};
 pub use source::{Digests, Source, is_links};
 
 /// The embedded schema: namespace `Portcullis`, which an operator's `schema.cedarschema` refers to.

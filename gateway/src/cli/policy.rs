@@ -3,6 +3,7 @@
 mod check;
 mod fmt;
 mod matrix;
+mod runs;
 mod test;
 
 use std::io::Write;
@@ -39,7 +40,7 @@ impl Policy {
 /// Which policies.
 #[derive(Debug, clap::Args)]
 struct Directory {
-    /// The policies directory; cases are its `cases/*.yaml`
+    /// The policies directory; cases are its `cases/*.yaml`, and `*.json` as Cedar's `run-tests` has them
     #[arg(default_value = "policies")]
     directory: PathBuf,
     /// Annotations that policies may carry besides those Portcullis knows
@@ -73,7 +74,7 @@ impl Directory {
             Err(problems) => return Ok(Err(problems)),
         };
         let (mut files, mut problems) = (Vec::new(), Vec::new());
-        for path in case_files(&self.directory)? {
+        for path in case_files(&self.directory, &["yaml", "yml"])? {
             match read(&path)? {
                 Ok(cases) => files.push((path, cases)),
                 Err(found) => problems.extend(found),
@@ -83,14 +84,15 @@ impl Directory {
     }
 }
 
-fn case_files(directory: &Path) -> anyhow::Result<Vec<PathBuf>> {
+/// The files of `cases/` whose names end so.
+fn case_files(directory: &Path, endings: &[&str]) -> anyhow::Result<Vec<PathBuf>> {
     let cases = directory.join("cases");
     let entries =
         std::fs::read_dir(&cases).with_context(|| format!("read `{}`", cases.display()))?;
     let mut files = Vec::new();
     for entry in entries {
         let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "yaml") {
+        if path.extension().is_some_and(|ending| endings.iter().any(|one| ending == *one)) {
             files.push(path);
         }
     }
@@ -110,7 +112,8 @@ fn read(path: &Path) -> anyhow::Result<Result<Vec<Case>, Vec<Problem>>> {
 
 /// The case files of a directory that was read.
 fn case_texts(source: &Source) -> impl Iterator<Item = (&str, &str)> {
-    let is_cases = |path: &str| path.starts_with("cases/") && path.ends_with(".yaml");
+    let is_yaml = |path: &str| path.ends_with(".yaml") || path.ends_with(".yml");
+    let is_cases = move |path: &str| path.starts_with("cases/") && is_yaml(path);
     let files = source.files.iter().map(|(path, text)| (path.as_str(), text.as_str()));
     files.filter(move |(path, _)| is_cases(path))
 }

@@ -10,5 +10,6 @@ mod links;
 mod load;
 mod matrix;
 mod reload;
+mod run_tests;
 mod starter;
 mod support;

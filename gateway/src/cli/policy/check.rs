@@ -338,7 +338,7 @@ policy check: policies=1 templates=0 links=0 entities=2 errors=0 warnings=1
         let over = place(&right.replace("2999", "1999"));
         assert_eq!((over.0, over.1, over.2), ("expired", 1, 3));
         let (rule, line, ..) = place("- {");
-        assert_eq!((rule, line), ("layout", 1));
+        assert_eq!((rule, line), ("layout", 2));
     }
 
     #[test]

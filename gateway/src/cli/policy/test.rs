@@ -1,10 +1,11 @@
 //! `portcullis policy test`: asks every case of a policies directory.
 
 use std::io::Write;
+use std::path::PathBuf;
 
 use verdict::cases;
 
-use super::{Directory, invalid};
+use super::{Directory, invalid, runs};
 use crate::cli::{FAILED, OK};
 
 /// Run the cases of a policies directory
@@ -12,15 +13,27 @@ use crate::cli::{FAILED, OK};
 pub(in crate::cli) struct Test {
     #[command(flatten)]
     directory: Directory,
+    /// Write the cases to this file, as Cedar's `run-tests` reads them
+    #[arg(long, value_name = "FILE")]
+    export: Option<PathBuf>,
 }
 
 impl Test {
+    #[cfg(test)]
+    pub(super) fn of(directory: Directory, export: Option<PathBuf>) -> Self {
+        Self { directory, export }
+    }
+
     pub(super) fn run(&self, out: &mut impl Write) -> anyhow::Result<u8> {
         let (policies, files) = match self.directory.load()? {
             Ok(loaded) => loaded,
             Err(problems) => return invalid("test", &problems, out),
         };
-        let (mut passed, mut failed) = (0_usize, 0_usize);
+        if let Some(file) = &self.export {
+            let cases: Vec<_> = files.iter().flat_map(|(_, cases)| cases).cloned().collect();
+            runs::export(&policies, &cases, file)?;
+        }
+        let (mut passed, mut failed) = runs::run(&policies, &self.directory.directory, out)?;
         for (path, cases) in files {
             for result in cases::run_cases(&policies, &cases) {
                 if result.passed() {
