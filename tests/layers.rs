@@ -47,6 +47,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("hyper-util", &["gateway", "idp"]),
     ("miette", &["verdict"]),
     ("mimalloc", &["gateway"]),
+    ("rand", &["gateway"]),
     ("rcgen", &["fixtures"]),
     ("rustix", &["gateway", "ledger", "fixtures"]),
     ("rustls", &["gateway", "idp", "fixtures"]),

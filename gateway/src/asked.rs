@@ -5,7 +5,6 @@ use std::sync::{Arc, OnceLock};
 
 use http::{HeaderMap, HeaderValue};
 use ledger::Durability;
-use ring::rand::{SecureRandom as _, SystemRandom};
 use signals::Conn;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -36,14 +35,11 @@ impl Asked {
     pub(crate) fn of(raw: &mut Raw) -> Self {
         let record = std::mem::take(&mut raw.record);
         let request = raw.head.as_ref().ok();
-        let mut random = [0; 24];
-        // Ids of a trace need not be secret: with no randomness they are only not unique.
-        let _ = SystemRandom::new().fill(&mut random);
         let parents =
             request.into_iter().flat_map(|request| request.headers.get_all("traceparent"));
         Self {
             decision_id: Uuid::now_v7(),
-            trace: Trace::new(parents, random),
+            trace: Trace::new(parents, rand::random()),
             conn: Arc::clone(&raw.conn),
             started: raw.started,
             request_id: request.and_then(refuse::request_id),
