@@ -274,7 +274,7 @@ fn control_frames_in_a_row() {
     let ending = wait(limits, &pings(10));
     assert_eq!(ending.refused, [("too_many_control_frames", 1)]);
     for (kind, payload) in
-        [(SETTINGS, &[][..]), (8, &[0, 0, 0, 1]), (2, &[0, 0, 0, 0, 1]), (99, b"x")]
+        [(SETTINGS, &[][..]), (WINDOW_UPDATE, &[0, 0, 0, 1]), (2, &[0, 0, 0, 0, 1]), (99, b"x")]
     {
         let stream = u32::from(kind == 2);
         let flood = frame(kind, 0, stream, payload).repeat(10);
@@ -325,4 +325,70 @@ fn a_stream_whose_client_opens_no_window_is_reset_and_others_go_on() {
     };
     let over = connect_h2(handler, &common(limits(|_| {})), 1 << 20, client);
     assert_eq!(over.client, (Took::Reset(1, 8), Took::Answered(3)));
+}
+
+/// What comes of `bytes` of body in each of so many streams, of which nobody reads any: how the
+/// server takes it, and whether it answers a ping that follows.
+fn unread(change: impl FnOnce(&mut protocol::Limits), streams: &[usize]) -> (Vec<(u8, u32)>, bool) {
+    let handler = |raw: Raw| async move {
+        let _unread = raw.body;
+        std::future::pending::<Response<Full<Bytes>>>().await
+    };
+    let post = [("content-length", "1000000")];
+    let [_, scheme, authority, path] = GET;
+    let head = block(&[&[(":method", "POST"), scheme, authority, path][..], &post].concat());
+    let mut frames = Vec::new();
+    for (nth, bytes) in (0..).zip(streams) {
+        let stream = 2 * nth + 1;
+        frames.extend(frame(HEADERS, END_HEADERS, stream, &head));
+        for piece in vec![0; *bytes].chunks(16_000) {
+            frames.extend(frame(DATA, 0, stream, piece));
+        }
+    }
+    frames.extend(frame(PING, 0, 0, &[1; 8]));
+    let client = async |mut io: DuplexStream, _stage| {
+        io.write_all(&hello()).await.expect("room");
+        // The stream's window counts from the client's word on our settings, the connection's from
+        // when it is opened, which comes after them.
+        while next(&mut io).await.is_some_and(|got| got.kind != WINDOW_UPDATE) {}
+        let acknowledged = frame(SETTINGS, 1, 0, &[]);
+        io.write_all(&[acknowledged, frames].concat()).await.expect("room");
+        let (mut ends, mut pings) = (Vec::new(), 0);
+        while let Some(Got { kind, flags, code, .. }) = next(&mut io).await {
+            match kind {
+                PING if flags == 1 && pings == 1 => return (ends, true),
+                // Its answer goes before a reset that is older.
+                PING if flags == 1 => {
+                    pings += 1;
+                    io.write_all(&frame(PING, 0, 0, &[2; 8])).await.expect("room");
+                }
+                RESET => ends.push((RESET, code)),
+                GO_AWAY => {
+                    ends.push((GO_AWAY, code));
+                    return (ends, false);
+                }
+                _ => {}
+            }
+        }
+        (ends, false)
+    };
+    connect_h2(handler, &common(limits(change)), 1 << 22, client).client
+}
+
+/// RFC 9113 §5.2: what exceeds a window is a `FLOW_CONTROL_ERROR`, 3, of the stream or of the
+/// connection.
+#[test]
+fn a_body_that_nobody_reads_fills_its_window_and_no_more() {
+    let narrow =
+        |h2: &mut protocol::Limits| (h2.stream_bytes, h2.connection_bytes) = (1000, 70_000);
+    assert_eq!(unread(narrow, &[1000]), (Vec::new(), true));
+    assert_eq!(unread(narrow, &[1001]), (vec![(RESET, 3)], true));
+}
+
+#[test]
+fn bodies_that_nobody_reads_fill_the_window_of_the_connection_and_no_more() {
+    let narrow =
+        |h2: &mut protocol::Limits| (h2.stream_bytes, h2.connection_bytes) = (50_000, 70_000);
+    assert_eq!(unread(narrow, &[50_000, 20_000]), (Vec::new(), true));
+    assert_eq!(unread(narrow, &[50_000, 20_001]), (vec![(GO_AWAY, 3)], false));
 }
