@@ -176,7 +176,7 @@ impl Policies {
         }
     }
 
-    fn numbered<'a>(&'a self, numbers: &[Nth]) -> impl Iterator<Item = &'a Compiled> {
+    pub(crate) fn numbered<'a>(&'a self, numbers: &[Nth]) -> impl Iterator<Item = &'a Compiled> {
         let numbers = numbers.iter().filter_map(|nth| usize::try_from(*nth).ok());
         numbers.filter_map(|nth| self.policies.get(nth)).map(AsRef::as_ref)
     }

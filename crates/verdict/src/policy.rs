@@ -280,6 +280,14 @@ impl PolicyFile {
             Body::Wrong(_) => None,
         })
     }
+
+    /// The same, each with its byte offset in the file.
+    pub(crate) fn placed(&self) -> impl Iterator<Item = (usize, &Compiled)> {
+        self.policies.iter().filter_map(|parsed| match &parsed.body {
+            Body::Right(compiled) => Some((parsed.offset, compiled.as_ref())),
+            Body::Wrong(_) => None,
+        })
+    }
 }
 
 impl Parsed {

@@ -83,7 +83,7 @@ impl Problem {
 }
 
 /// The line and column, both from 1, of a byte offset. An offset past the end is the end.
-fn position(text: &str, offset: usize) -> (usize, usize) {
+pub(crate) fn position(text: &str, offset: usize) -> (usize, usize) {
     let mut line = 1;
     let mut column = 1;
     for (at, character) in text.char_indices() {

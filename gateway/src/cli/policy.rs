@@ -1,8 +1,10 @@
 //! `portcullis policy …`: policies without a gateway.
 
 mod check;
+mod explain;
 mod fmt;
 mod matrix;
+mod report;
 mod runs;
 mod test;
 
@@ -17,10 +19,11 @@ use super::INVALID;
 use crate::config::{Problem, Yaml};
 use crate::snapshot;
 
-/// Check and test policies, and show what they allow
+/// Check, test and explain policies, and show what they allow
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Policy {
     Check(check::Check),
+    Explain(explain::Explain),
     Fmt(fmt::Fmt),
     Test(test::Test),
     Matrix(matrix::Matrix),
@@ -30,6 +33,7 @@ impl Policy {
     pub(super) fn run(&self, out: &mut impl Write) -> anyhow::Result<u8> {
         match self {
             Self::Check(check) => check.run(out),
+            Self::Explain(explain) => explain.run(out),
             Self::Fmt(fmt) => fmt.run(out),
             Self::Test(test) => test.run(out),
             Self::Matrix(matrix) => matrix.run(out),

@@ -1,0 +1,157 @@
+//! Condition coverage of policy cases: for the scope and for each condition of every policy,
+//! whether some case saw it hold, and some case saw it not hold.
+//!
+//! A condition counts only where Cedar comes to it: behind one that did not hold it may stand
+//! for anything. Templates are left out: what their links come to hangs on who is linked.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use crate::cases::Case;
+use crate::compiled::Compiled;
+use crate::decide::Policies;
+use crate::inputs::InputError;
+use crate::problem::position;
+use crate::reads::Reads;
+use crate::source::Source;
+use crate::trace::{Came, Kind, Parts};
+
+/// What the cases saw of each policy, by file and place.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Coverage {
+    /// Every scope that can be false, and every condition.
+    pub parts: Vec<Covered>,
+}
+
+/// What the cases saw of one scope or condition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Covered {
+    /// The policy's `@id`.
+    pub policy: String,
+    /// The file, relative to the policies directory.
+    pub file: String,
+    /// Line and column of where it begins, both from 1.
+    pub line: usize,
+    /// Characters.
+    pub column: usize,
+    /// Bytes of the file.
+    pub place: Range<usize>,
+    /// As it stands there.
+    pub text: String,
+    /// Some case saw it true.
+    pub seen_true: bool,
+    /// Some case saw it false.
+    pub seen_false: bool,
+}
+
+impl Covered {
+    /// Both were seen.
+    pub fn is_covered(&self) -> bool {
+        self.seen_true && self.seen_false
+    }
+}
+
+impl Coverage {
+    /// How many parts were seen both true and false.
+    pub fn covered(&self) -> usize {
+        self.parts.iter().filter(|part| part.is_covered()).count()
+    }
+
+    /// The same, of a hundred; a hundred, if there is nothing to see.
+    pub fn percent(&self) -> f64 {
+        match self.parts.len() {
+            0 => 100.0,
+            all => self.covered() as f64 * 100.0 / all as f64,
+        }
+    }
+}
+
+/// A policy whose parts are watched.
+struct Watched<'a> {
+    compiled: &'a Compiled,
+    parts: Parts,
+    /// Places in the coverage: of the scope, if it can be false, and of each condition.
+    scope: Option<usize>,
+    conditions: Vec<usize>,
+}
+
+impl Policies {
+    /// What `cases` see of the policies, which were loaded from `source`.
+    pub fn coverage(&self, source: &Source, cases: &[Case]) -> Coverage {
+        let (watched, mut coverage) = self.watch(source);
+        for case in cases {
+            // A question that cannot be put is not seen by any policy.
+            let _ = self.see(case, &watched, &mut coverage);
+        }
+        coverage
+    }
+
+    fn watch(&self, source: &Source) -> (Vec<Watched<'_>>, Coverage) {
+        let files: BTreeMap<_, _> = self.files.iter().collect();
+        let (mut watched, mut coverage) = (Vec::new(), Coverage::default());
+        for (file, read) in files {
+            let text = source.files.get(file).map_or("", String::as_str);
+            for (offset, compiled) in read.placed() {
+                let parts = Parts::of(&compiled.policy, offset);
+                let mut add = |place: Range<usize>, part: String| {
+                    let (line, column) = position(text, place.start);
+                    coverage.parts.push(Covered {
+                        policy: compiled.id().to_owned(),
+                        file: file.clone(),
+                        line,
+                        column,
+                        place,
+                        text: part,
+                        seen_true: false,
+                        seen_false: false,
+                    });
+                    coverage.parts.len() - 1
+                };
+                let scope = parts.scope_text().map(|text| add(parts.head(), text));
+                let conditions =
+                    parts.conditions().map(|part| add(part.place.clone(), part.text.clone()));
+                let conditions = conditions.collect();
+                watched.push(Watched { compiled, parts, scope, conditions });
+            }
+        }
+        (watched, coverage)
+    }
+
+    fn see(
+        &self,
+        case: &Case,
+        watched: &[Watched<'_>],
+        coverage: &mut Coverage,
+    ) -> Result<(), InputError> {
+        let asked = self.maker().asked(&case.principal, &case.action, &case.resource)?;
+        let matching: BTreeSet<&str> =
+            self.numbered(&asked.matching()?).map(Compiled::id).collect();
+        let inputs = asked.inputs(&case.facts, Reads::EVERYTHING)?;
+        for Watched { compiled, parts, scope, conditions } in watched {
+            let in_scope = matching.contains(compiled.id());
+            coverage.saw(*scope, in_scope);
+            if !in_scope {
+                continue;
+            }
+            let steps = parts.ask(&inputs);
+            let steps = steps.iter().filter(|step| step.part.kind != Kind::Scope);
+            for (step, at) in steps.zip(conditions).filter(|(step, _)| step.reached) {
+                let is_true = match (&step.came, step.part.kind) {
+                    (Came::On, Kind::When | Kind::Scope) | (Came::Off, Kind::Unless) => true,
+                    (Came::Off, Kind::When | Kind::Scope) | (Came::On, Kind::Unless) => false,
+                    (Came::Unreached | Came::Erred(_), _) => continue,
+                };
+                coverage.saw(Some(*at), is_true);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Coverage {
+    fn saw(&mut self, at: Option<usize>, is_true: bool) {
+        let Some(part) = at.and_then(|at| self.parts.get_mut(at)) else { return };
+        part.seen_true |= is_true;
+        part.seen_false |= !is_true;
+    }
+}
