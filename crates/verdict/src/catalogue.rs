@@ -155,6 +155,11 @@ impl Catalogue {
         self.entities.ancestors(uid)
     }
 
+    /// Everything that it knows with attributes.
+    pub(crate) fn resources(&self) -> impl Iterator<Item = &Entity> {
+        self.entities.iter()
+    }
+
     /// A resource that it knows, with its attributes and ancestors.
     pub(crate) fn resource(&self, uid: &EntityUid) -> Option<&Entity> {
         self.entities.get(uid)

@@ -23,6 +23,7 @@ use crate::effect::Effects;
 use crate::facts::ContextKey;
 use crate::index::{Index, Nth, Part};
 use crate::inputs::{InputError, Inputs, Maker, Types, Who};
+use crate::invariants::Invariant;
 use crate::links::ExpiredLink;
 use crate::memo::Memo;
 use crate::outcome::{
@@ -63,6 +64,8 @@ pub struct Policies {
     pub(crate) expired: Vec<ExpiredLink>,
     /// When it was loaded, if that was said.
     pub(crate) now_ms: Option<i64>,
+    /// What is proved of it. They take no part in a decision.
+    pub(crate) invariants: Vec<Invariant>,
 }
 
 /// A recorded question that cannot be read back.
@@ -174,6 +177,19 @@ impl Policies {
             received if received > 0 => received,
             _ => self.now_ms.unwrap_or(i64::MAX),
         }
+    }
+
+    /// The answer to inputs whose store has every ancestor, whoever made them.
+    pub(crate) fn basis(&self, inputs: &Inputs, kind: PrincipalKind) -> Option<Basis> {
+        let Inputs { request, store, declared } = inputs;
+        let above = |uid| store.ancestors(uid).into_iter().flatten();
+        let (who, action, what) = (request.principal()?, request.action()?, request.resource()?);
+        let who = self.index.part(who, above(who));
+        let action = self.index.action(action, above(action));
+        let what = self.index.part(what, above(what));
+        let matching = self.index.matching(&who, &action, &what);
+        let matching: Vec<&Compiled> = self.numbered(&matching).collect();
+        Some(found(&matching, inputs).answer(kind, *declared).basis)
     }
 
     pub(crate) fn numbered<'a>(&'a self, numbers: &[Nth]) -> impl Iterator<Item = &'a Compiled> {

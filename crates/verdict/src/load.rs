@@ -12,6 +12,7 @@ use crate::decide::Policies;
 use crate::effect::Effects;
 use crate::index::Index;
 use crate::inputs::{CONTEXTS_MAX, PRINCIPALS_MAX, Types};
+use crate::invariants;
 use crate::links;
 use crate::lint::Lint;
 use crate::memo::Memo;
@@ -77,6 +78,7 @@ impl Policies {
             links,
             expired: Vec::new(),
             now_ms: None,
+            invariants: Vec::new(),
         })
     }
 
@@ -137,6 +139,9 @@ fn load(source: &Source, before: Option<&Policies>) -> Result<Policies, Vec<Prob
     };
     let links = links::read_all(&layout.links, &source.links, &mut problems);
     let (links, expired) = links::split(links, source.now_ms);
+    let (invariants, wrong) =
+        invariants::read(&layout.invariants, &source.annotations, schema.as_deref());
+    problems.extend(wrong);
     let known = schema.and_then(|schema| {
         problems.extend(files.validate(&schema, before.is_none()));
         let before = before.filter(|before| before.digests.entities == digests.entities);
@@ -158,6 +163,7 @@ fn load(source: &Source, before: Option<&Policies>) -> Result<Policies, Vec<Prob
             policies.expired = expired;
             policies.now_ms = source.now_ms;
             policies.annotations.clone_from(&source.annotations);
+            policies.invariants = invariants;
             policies.global.clone_from(&source.global);
             Ok(policies)
         }

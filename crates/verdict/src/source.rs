@@ -20,10 +20,12 @@ const GUARDRAILS: &str = "guardrails";
 const ENTITIES: &str = "entities";
 const LINKS: &str = "links";
 const CASES: &str = "cases";
+const INVARIANTS: &str = "invariants";
 /// Generated of the rest: nothing to load.
 const MATRIX: &str = "matrix.txt";
 const LAYOUT: &str = "expected `schema.cedarschema`, `guardrails/*.cedar`, `<api>/*.cedar`, \
-                      `entities/*.json`, `links/*.yaml`, `cases/*.yaml`, `matrix.txt` or `*.md`";
+                      `entities/*.json`, `links/*.yaml`, `invariants/*.cedar`, `cases/*.yaml`, \
+                      `matrix.txt` or `*.md`";
 
 /// Every file of a policies directory, whole.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -71,6 +73,7 @@ pub(crate) struct Layout<'a> {
     pub(crate) policies: Vec<(Scope<'a>, Text<'a>)>,
     pub(crate) entities: Vec<Text<'a>>,
     pub(crate) links: Vec<Text<'a>>,
+    pub(crate) invariants: Vec<Text<'a>>,
 }
 
 enum Place<'a> {
@@ -78,6 +81,7 @@ enum Place<'a> {
     Policies(Scope<'a>),
     Entities,
     Links,
+    Invariants,
     NotHere,
 }
 
@@ -96,6 +100,7 @@ impl Source {
                 Some(Place::Policies(scope)) => layout.policies.push((scope, text)),
                 Some(Place::Entities) => layout.entities.push(text),
                 Some(Place::Links) => layout.links.push(text),
+                Some(Place::Invariants) => layout.invariants.push(text),
                 Some(Place::NotHere) => {}
                 None => {
                     problems.push(text.problem(0, misplaced(path)).hint(LAYOUT).lint(Lint::Layout))
@@ -147,7 +152,8 @@ fn place(path: &str) -> Option<Place<'_>> {
         (ENTITIES, "json") => Some(Place::Entities),
         (CASES, "yaml" | "yml" | "json") => Some(Place::NotHere),
         (LINKS, "yaml" | "yml") => Some(Place::Links),
-        (ENTITIES | CASES | LINKS | "invariants", _) => None,
+        (INVARIANTS, "cedar") => Some(Place::Invariants),
+        (ENTITIES | CASES | LINKS | INVARIANTS, _) => None,
         (GUARDRAILS, "cedar") => Some(Place::Policies(Scope::Guardrail)),
         (api, "cedar") => Some(Place::Policies(Scope::Api(api))),
         _ => None,
@@ -155,12 +161,7 @@ fn place(path: &str) -> Option<Place<'_>> {
 }
 
 fn misplaced(path: &str) -> String {
-    match path.split_once('/') {
-        Some((directory @ "invariants", _)) => {
-            format!("`{directory}/` is not read by this version, and would have no effect")
-        }
-        _ => format!("`{path}` has no place in a policies directory, and would have no effect"),
-    }
+    format!("`{path}` has no place in a policies directory, and would have no effect")
 }
 
 /// SHA-256 of one text.
@@ -243,7 +244,8 @@ mod tests {
         check("entities/roles.cedar", false);
         check("links/teams.yaml", true);
         check("links/teams.json", false);
-        check("invariants/mtls.cedar", false);
+        check("invariants/mtls.cedar", true);
+        check("invariants/mtls.yaml", false);
         check("cases/roles.cedar", false);
         check("orders/.cedar", false);
     }

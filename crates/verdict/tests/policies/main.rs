@@ -9,6 +9,7 @@ mod format;
 mod links;
 mod load;
 mod matrix;
+mod proof;
 mod reload;
 mod run_tests;
 mod starter;

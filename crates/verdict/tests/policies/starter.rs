@@ -46,7 +46,7 @@ fn every_starter_policy_determines_some_case() {
     let text: String = starter()
         .files
         .iter()
-        .filter(|(path, _)| path.ends_with(".cedar"))
+        .filter(|(path, _)| path.ends_with(".cedar") && !path.starts_with("invariants/"))
         .map(|(_, text)| text.as_str())
         .collect();
     let ids = text.split("@id(\"").skip(1).filter_map(|rest| rest.split('"').next());
