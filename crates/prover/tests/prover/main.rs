@@ -1,0 +1,12 @@
+//! What the prover says without a real solver: to solvers that fail, and by searching.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops at a mistake, in helpers too"
+)]
+
+mod solvers;
+mod support;
+mod without;
