@@ -1,7 +1,7 @@
 //! The verbs of `portcullis`, one file each.
 //!
 //! Exit codes are those of Cedar's command line: 0 ok, 1 failure, 2 denied (or a usage error),
-//! 3 invalid; and 4 for an audit trail that does not verify.
+//! 3 invalid; and 4 for an audit trail that does not verify, and for what is not proved.
 
 mod audit;
 pub mod check;
@@ -22,7 +22,8 @@ pub const OK: u8 = 0;
 pub const FAILED: u8 = 1;
 /// The exit code when a configuration or policies are wrong.
 pub const INVALID: u8 = 3;
-/// The exit code when the audit trail does not verify.
+/// The exit code when the audit trail does not verify, or when what was to be proved of policies
+/// is not.
 pub const UNVERIFIED: u8 = 4;
 
 /// A policy-as-code gateway with an audit trail that anyone can verify

@@ -1,9 +1,12 @@
 //! `portcullis policy …`: policies without a gateway.
 
 mod check;
+mod diff;
 mod explain;
 mod fmt;
 mod matrix;
+mod means;
+mod prove;
 mod report;
 mod runs;
 mod test;
@@ -27,6 +30,8 @@ pub(super) enum Policy {
     Fmt(fmt::Fmt),
     Test(test::Test),
     Matrix(matrix::Matrix),
+    Diff(diff::Diff),
+    Prove(prove::Prove),
 }
 
 impl Policy {
@@ -37,6 +42,8 @@ impl Policy {
             Self::Fmt(fmt) => fmt.run(out),
             Self::Test(test) => test.run(out),
             Self::Matrix(matrix) => matrix.run(out),
+            Self::Diff(diff) => diff.run(out),
+            Self::Prove(prove) => prove.run(out),
         }
     }
 }
@@ -70,10 +77,14 @@ impl Directory {
         snapshot::read_policies(&self.directory, annotations, self.global.iter().cloned().collect())
     }
 
+    /// The policies, or every problem.
+    fn policies(&self) -> Result<Policies, Vec<Problem>> {
+        self.source().and_then(|source| snapshot::load(&self.directory, &source))
+    }
+
     /// The policies and the cases, or every problem.
     fn load(&self) -> anyhow::Result<Result<Loaded, Vec<Problem>>> {
-        let loaded = self.source().and_then(|source| snapshot::load(&self.directory, &source));
-        let policies = match loaded {
+        let policies = match self.policies() {
             Ok(policies) => policies,
             Err(problems) => return Ok(Err(problems)),
         };

@@ -1,0 +1,92 @@
+//! `portcullis policy prove`: that the invariants of a policies directory hold.
+
+use std::io::Write;
+use std::time::Instant;
+
+use prover::{Held, Holds, Proof};
+use serde_json::json;
+
+use super::means::{Format, NO_SOLVER, Proving};
+use super::{Directory, invalid};
+use crate::cli::{FAILED, OK, UNVERIFIED};
+
+/// Prove that no request which matches an invariant (`invariants/*.cedar`) is allowed
+///
+/// Exit codes: 0 no invariant is known to be broken, 1 one is, 3 the set does not load, 4 with
+/// --require-proof: not every invariant is proved, or there is none.
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Prove {
+    #[command(flatten)]
+    directory: Directory,
+    /// Fail also where an invariant is neither proved nor broken
+    #[arg(long)]
+    require_proof: bool,
+    #[command(flatten)]
+    proving: Proving,
+}
+
+impl Prove {
+    pub(super) fn run(&self, out: &mut impl Write) -> anyhow::Result<u8> {
+        let start = Instant::now();
+        let policies = match self.directory.policies() {
+            Ok(policies) => policies,
+            Err(problems) => return invalid("prove", &problems, out),
+        };
+        let means = self.proving.means()?;
+        let proof = prover::prove(&policies, &means)?;
+        let invariants = policies.invariants().len();
+        let (broken, undecided) = (proof.count(Holds::Broken), proof.count(Holds::Undecided));
+        let proved = invariants > 0 && broken == 0 && undecided == 0;
+        match self.proving.format {
+            Format::Json => {
+                let report = json!({
+                    "invariants": proof.invariants,
+                    "proved": proved,
+                    "solver": means.solver.as_ref().map(|solver| &solver.program),
+                });
+                serde_json::to_writer_pretty(&mut *out, &report)?;
+                writeln!(out)?;
+            }
+            Format::Text => {
+                if means.solver.is_none() {
+                    writeln!(out, "{NO_SOLVER}")?;
+                }
+                text(&proof, out)?;
+                writeln!(
+                    out,
+                    "policy prove: invariants={invariants} environments={} proved={} \
+                     broken={broken} undecided={undecided} s={:.1}",
+                    proof.invariants.len(),
+                    proof.count(Holds::Proved),
+                    start.elapsed().as_secs_f64()
+                )?;
+            }
+        }
+        Ok(match (broken, proved || !self.require_proof) {
+            (0, true) => OK,
+            (0, false) => UNVERIFIED,
+            _ => FAILED,
+        })
+    }
+}
+
+fn text(proof: &Proof, out: &mut impl Write) -> anyhow::Result<()> {
+    for Held { invariant, doc, environment, holds, why, example } in &proof.invariants {
+        let word = match holds {
+            Holds::Proved => continue,
+            Holds::Broken => "broken",
+            Holds::Undecided => "undecided",
+        };
+        writeln!(out, "{word}: {invariant}: {environment}")?;
+        for why in doc.iter().chain(why) {
+            writeln!(out, "  {why}")?;
+        }
+        if let Some(example) = example {
+            writeln!(out, "  allowed, for example:")?;
+            for line in example.to_string().lines() {
+                writeln!(out, "  {line}")?;
+            }
+        }
+    }
+    Ok(())
+}
