@@ -21,4 +21,6 @@ mod layers;
 mod limits;
 mod load;
 #[cfg(feature = "components")]
+mod prove;
+#[cfg(feature = "components")]
 mod trail;

@@ -13,7 +13,7 @@ use crate::{
     compliance, equal,
     machine::{build, built, cargo, root, target, watch},
     python::python,
-    setup::{BUILD, JAVA, MAVEN, Need, PYTHON, obtain, rust_components},
+    setup::{BUILD, CVC5, JAVA, MAVEN, Need, PYTHON, obtain, rust_components},
     tally::Tally,
 };
 
@@ -30,6 +30,7 @@ const SUITES: &[Suite] = &[
     Suite { name: "lints", needs: &BUILD, run: lints },
     Suite { name: "tests", needs: &BUILD, run: tests },
     Suite { name: "equal", needs: &BUILD, run: equal::suite },
+    Suite { name: "prove", needs: &[CVC5], run: prove },
     Suite { name: "components", needs: &[JAVA, MAVEN], run: components },
     Suite { name: "trail", needs: &[JAVA, MAVEN, PYTHON], run: trail },
     Suite { name: "compliance", needs: &[JAVA, MAVEN, PYTHON], run: compliance::check },
@@ -105,7 +106,7 @@ fn tests() -> Result<Tally> {
     Ok(Tally::of_tests(success, &lines))
 }
 
-/// Tests of the same binary that need real Apache Kafka.
+/// Tests of the same binary that need real Apache Kafka, or another component.
 pub(crate) fn of_components(filter: &str) -> Result<Command> {
     // The whole workspace, or cargo builds dependencies again with the features of a part.
     let suite = ["test", "--locked", "--workspace", "--features", "portcullis-tests/components"];
@@ -113,6 +114,13 @@ pub(crate) fn of_components(filter: &str) -> Result<Command> {
     // One at a time: each has a broker of its own, and shows what it does.
     cargo.args(["--test", "suite", filter, "--", "--nocapture", "--test-threads=1"]);
     Ok(cargo)
+}
+
+/// What a solver proves of policies, with the binary as it is.
+fn prove() -> Result<Tally> {
+    let (success, lines) = watch(&mut of_components("prove::")?)?;
+    compliance::keep(&lines)?;
+    Ok(Tally::of_tests(success, &lines))
 }
 
 fn components() -> Result<Tally> {
