@@ -76,7 +76,9 @@ impl Policies {
 
     /// The annotations of each policy that mean something for the answer, as one text.
     pub fn obligations(&self) -> BTreeMap<String, String> {
-        let meaning = |one: &Compiled| format!("{:?} {:?}", one.meta.rule, one.meta.obligations);
+        let meaning = |one: &Compiled| {
+            format!("{:?} {:?} {:?}", one.meta.rule, one.meta.obligations, one.until)
+        };
         self.policies.iter().map(|one| (one.id().to_owned(), meaning(one))).collect()
     }
 

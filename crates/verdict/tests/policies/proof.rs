@@ -17,7 +17,7 @@ fn uid(text: &str) -> EntityUid {
 /// Somebody sees an item of this price.
 fn asked(policies: &Policies, action: &str, price: &str) -> MadeUp {
     let user = "Portcullis::User".parse().unwrap();
-    let action = uid(action);
+    let (action, see) = (uid(action), uid("Shop::Action::\"see\""));
     let context = Policies::plain_context(&user).unwrap();
     let resource = serde_json::json!({
         "uid": {"type": "Shop::Item", "id": "x"},
@@ -26,7 +26,7 @@ fn asked(policies: &Policies, action: &str, price: &str) -> MadeUp {
     });
     MadeUp {
         principal: Entity::with_uid(uid("Portcullis::User::\"corp|x\"")),
-        context: Context::from_json_value(context, Some((policies.schema(), &action))).unwrap(),
+        context: Context::from_json_value(context, Some((policies.schema(), &see))).unwrap(),
         action,
         resource: Entity::from_json_value(resource, None).unwrap(),
     }
