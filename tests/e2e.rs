@@ -8,6 +8,7 @@ mod edge;
 mod expect;
 mod hidden;
 mod life;
+mod policies;
 mod replay;
 mod sent;
 mod spool;

@@ -9,6 +9,7 @@
 //! before anything is written.
 
 pub mod admin;
+pub mod bundle;
 pub mod candidate;
 pub mod cli;
 pub mod config;

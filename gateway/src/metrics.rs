@@ -6,7 +6,7 @@
 
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use ledger::Status;
 use ledger::event::{Agreement, Unheard};
@@ -16,6 +16,7 @@ use verdict::{Class, Effect};
 use crate::candidate::Candidate;
 use crate::forward::{Failure, Upstream};
 use crate::read::Tally;
+use crate::snapshot::PolicySet;
 
 const PERMITTED: &str = "permitted";
 const TURNED_AWAY: &str = "turned_away";
@@ -86,6 +87,7 @@ pub struct Metrics {
     reloads: Family<2>,
     policy_errors: Family<{ EFFECTS.len() }>,
     trials: Family<{ TRIALS.len() }>,
+    last_load_refused: AtomicBool,
     folded: AtomicU64,
 }
 
@@ -97,6 +99,7 @@ impl Default for Metrics {
             reloads: Family::new(["ok", "failed"]),
             policy_errors: Family::new(EFFECTS),
             trials: Family::new(TRIALS),
+            last_load_refused: AtomicBool::new(false),
             folded: AtomicU64::new(0),
         }
     }
@@ -131,6 +134,12 @@ impl Metrics {
     /// A changed configuration was taken over, or was not.
     pub fn reloaded(&self, taken: bool) {
         self.reloads.count(if taken { "ok" } else { "failed" });
+        self.started(taken);
+    }
+
+    /// What was there at the start was taken over, or was not.
+    pub fn started(&self, taken: bool) {
+        self.last_load_refused.store(!taken, Ordering::Relaxed);
     }
 
     /// A policy erred, or with no effect: the question could not be put to any.
@@ -188,6 +197,9 @@ impl Metrics {
         for (word, count) in self.trials.samples() {
             writeln!(to, "portcullis_candidate_decisions_total{{outcome=\"{word}\"}} {count}")?;
         }
+        let refused = u64::from(self.last_load_refused.load(Ordering::Relaxed));
+        let help = "1 while what is in force is not what the files say: the last load was refused.";
+        gauge(to, "load_refused", help, refused)?;
         Ok(())
     }
 }
@@ -205,6 +217,10 @@ pub struct Readings<'a> {
     pub upstreams: &'a [Arc<Upstream>],
     /// The candidate of the configuration that is in force.
     pub candidate: &'a Candidate,
+    /// The policies in force.
+    pub policies: &'a PolicySet,
+    /// The set in force is kept; `None` if sets are not kept.
+    pub kept: Option<bool>,
 }
 
 impl Readings<'_> {
@@ -213,7 +229,21 @@ impl Readings<'_> {
         self.candidate(to)?;
         self.ledger(to)?;
         self.shipper(to)?;
+        self.policies(to)?;
         self.upstreams(to)
+    }
+
+    fn policies(&self, to: &mut String) -> fmt::Result {
+        let (digest, bundle) = (self.policies.policies.digests().set(), &self.policies.bundle);
+        let revision = Escaped(bundle.declared.revision.as_deref().unwrap_or_default());
+        head(to, "policies_info", "gauge", "The set of policies in force; replicas should agree.")?;
+        writeln!(to, "portcullis_policies_info{{digest=\"{digest}\",revision=\"{revision}\"}} 1")?;
+        let help = "1 while the policies are the last set that was kept, as the directory was wrong at the start.";
+        gauge(to, "policies_from_kept", help, u64::from(self.policies.is_kept()))?;
+        let Some(kept) = self.kept else { return Ok(()) };
+        let help =
+            "0 while the policies in force could not be kept for the next start and for replay.";
+        gauge(to, "policies_kept", help, u64::from(kept))
     }
 
     fn front(&self, to: &mut String) -> fmt::Result {
@@ -366,7 +396,12 @@ impl fmt::Display for Escaped<'_> {
 mod tests {
     use std::collections::BTreeMap;
 
+    use std::path::Path;
+
+    use verdict::Policies;
+
     use super::*;
+    use crate::bundle::Bundle;
     use crate::config::Problem;
     use crate::forward::Limits;
 
@@ -391,6 +426,14 @@ mod tests {
         Problem { file, line: 1, column: 1, message, hint: None }
     }
 
+    fn set() -> PolicySet {
+        let starter = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies");
+        let mut bundle = Bundle::read(&starter, Default::default(), false).unwrap();
+        bundle.declared.revision = Some("r\"1".to_owned());
+        let policies = Policies::load(&bundle.source).unwrap();
+        PolicySet { policies, bundle, set_aside: Vec::new() }
+    }
+
     /// Every sample of the text, and each has had its HELP and TYPE.
     fn samples(metrics: &Metrics, upstreams: &[Arc<Upstream>]) -> BTreeMap<String, u64> {
         let tally = Tally::default();
@@ -398,8 +441,9 @@ mod tests {
         let text = {
             let shipper = Some(&shipper::Status::default());
             let candidate = &Candidate::Broken(vec![problem()]);
-            let (tally, ledger) = (&tally, &status());
-            metrics.text(&Readings { ledger, shipper, tally, upstreams, candidate })
+            let (ledger, tally, policies) = (&status(), &tally, &set());
+            let kept = Some(false);
+            metrics.text(&Readings { ledger, shipper, tally, upstreams, candidate, policies, kept })
         };
         let mut kinds = Vec::new();
         let mut samples = BTreeMap::new();
@@ -472,6 +516,10 @@ mod tests {
         metrics.reloaded(false);
         let upstream = Upstream::new("a\"b\\\n", &["http://127.0.0.1:1"], Limits::default());
         let samples = samples(&metrics, &[Arc::new(upstream.expect("a good url"))]);
+        let info = format!(
+            "portcullis_policies_info{{digest=\"{}\",revision=\"r\\\"1\"}}",
+            set().policies.digests().set()
+        );
         let labels = "{upstream=\"a\\\"b\\\\\\n\",endpoint=\"127.0.0.1:1\"}";
         for (series, want) in [
             ("portcullis_requests_folded_total", 1),
@@ -479,6 +527,10 @@ mod tests {
             ("portcullis_reloads_total{result=\"failed\"}", 2),
             ("portcullis_candidate_loaded", 0),
             ("portcullis_candidate_problems", 1),
+            ("portcullis_load_refused", 1),
+            (&info, 1),
+            ("portcullis_policies_from_kept", 0),
+            ("portcullis_policies_kept", 0),
             ("portcullis_connections_total", 1),
             ("portcullis_handshakes_failed_total", 0),
             ("portcullis_ledger_leaves", 10),

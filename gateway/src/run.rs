@@ -4,6 +4,7 @@
 //! then is anything served. Stop (SIGTERM): not ready, a pause for whoever routes to us, no more
 //! connections, a deadline for those in flight, `log_close`, and the rest of the trail shipped.
 
+mod loads;
 mod material;
 mod stamps;
 
@@ -17,7 +18,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http_body_util::{Either, Full};
-use ledger::event::{self, CandidateLoad, Producer, Reload};
+use ledger::event::Producer;
 use ledger::keys::Issuer;
 use ledger::{Ledger, Open, SpoolOptions};
 use rustls::ServerConfig;
@@ -32,7 +33,6 @@ use uuid::Uuid;
 
 use crate::admin::{self, Control, Health, Outcome, Reloads};
 use crate::asked::now_ms;
-use crate::candidate::Candidate;
 use crate::config::{self, Config, Problem, Transport};
 use crate::flood::Flushing;
 use crate::forward::{Answer, Pools};
@@ -42,6 +42,8 @@ use crate::protocol::{h1, h2};
 use crate::read::{BodyLimits, Limits, Raw, Tally};
 use crate::snapshot::{Snapshot, Snapshots};
 use crate::{Answered, Gateway};
+use loads::Loads;
+pub(crate) use loads::{Load, source};
 use stamps::{Stamps, stamps};
 
 /// Time between two looks at the files, where they are watched.
@@ -89,6 +91,7 @@ pub fn run(path: &Path) -> Result<(), RunError> {
     let system = |what| move |source| RunError::System { what, source };
     let snapshot = Snapshot::load(path, None).map_err(RunError::Invalid)?;
     let config = snapshot.config();
+    let started = Arc::clone(config);
     let workers = config
         .gateway
         .workers
@@ -102,6 +105,7 @@ pub fn run(path: &Path) -> Result<(), RunError> {
     let admin = config.admin.as_ref().map(|admin| bind("admin", admin.address)).transpose()?;
     let ledger = open_ledger(&snapshot, issuer)?;
     snapshot.candidate().log();
+    let load = Load::start(&snapshot);
     let background = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .thread_name("background")
@@ -114,7 +118,8 @@ pub fn run(path: &Path) -> Result<(), RunError> {
         path: path.to_owned(),
         gateway: Arc::clone(&gateway),
         ledger,
-        started: gateway.snapshots().current(),
+        started,
+        loads: Loads::default(),
         tallies: doors.iter().map(Door::tally).collect(),
         certificates,
         ready: Arc::new(AtomicBool::new(false)),
@@ -127,7 +132,10 @@ pub fn run(path: &Path) -> Result<(), RunError> {
     for address in addresses {
         info!(%address, workers, "listening");
     }
-    background.block_on(running.until_stopped(health, admin, listening))
+    background.block_on(async {
+        running.tell(&running.gateway.snapshots().current(), load).await;
+        running.until_stopped(health, admin, listening).await
+    })
 }
 
 /// What one worker answers with: the gateway, and connections of its own.
@@ -159,7 +167,8 @@ struct Running {
     gateway: Arc<Gateway>,
     ledger: Ledger,
     /// What it was started with: some of it holds until it ends.
-    started: Arc<Snapshot>,
+    started: Arc<Config>,
+    loads: Loads,
     tallies: Vec<Arc<Tally>>,
     certificates: Certificates,
     ready: Arc<AtomicBool>,
@@ -223,7 +232,7 @@ impl Running {
     }
 
     fn stamps(&self) -> Stamps {
-        stamps(self.gateway.snapshots().current().config(), self.started.config())
+        stamps(self.gateway.snapshots().current().config(), &self.started)
     }
 
     /// Records at the end of each window what was counted in it.
@@ -273,6 +282,7 @@ impl Running {
         let (ready, ledger) = (Arc::clone(&self.ready), self.ledger.clone());
         let (gateway, tallies) = (Arc::clone(&self.gateway), self.tallies.clone());
         let metrics = self.ledger.clone();
+        let loads = self.loads.clone();
         Health {
             ready: move || match (ready.load(Ordering::Acquire), ledger.status().health) {
                 (false, _) => Err("starting or stopping"),
@@ -285,8 +295,15 @@ impl Running {
                 let status = metrics.status();
                 let tally = Tally::sum(&tallies);
                 let (tally, shipper) = (&tally, shipper.as_deref());
-                let (upstreams, candidate) = (&upstreams, snapshot.candidate());
-                let readings = Readings { ledger: &status, shipper, tally, upstreams, candidate };
+                let readings = Readings {
+                    ledger: &status,
+                    shipper,
+                    tally,
+                    upstreams: &upstreams,
+                    candidate: snapshot.candidate(),
+                    policies: snapshot.policy_set(),
+                    kept: loads.last().kept,
+                };
                 gateway.metrics().text(&readings)
             },
         }
@@ -299,10 +316,11 @@ impl Running {
         reloads: Reloads,
     ) -> impl Future<Output = ()> + Send + use<> {
         let (ready, ledger) = (Arc::clone(&self.ready), self.ledger.clone());
-        let gateway = Arc::clone(&self.gateway);
+        let (gateway, loads) = (Arc::clone(&self.gateway), self.loads.clone());
         let status = move || {
             let snapshot = gateway.snapshots().current();
-            admin::status(ready.load(Ordering::Acquire), &ledger.status(), &snapshot)
+            let ready = ready.load(Ordering::Acquire);
+            admin::status(ready, &ledger.status(), &snapshot, &loads.last())
         };
         let control = Control { reloads, status };
         async move {
@@ -316,12 +334,16 @@ impl Running {
     async fn reload(&self, keys: JoinHandle<()>, trigger: &str) -> (JoinHandle<()>, Outcome) {
         let before = self.gateway.snapshots().current();
         let (path, base) = (self.path.clone(), Arc::clone(&before));
-        let started = Arc::clone(&self.started);
+        let (started, last) = (Arc::clone(&self.started), self.loads.last());
+        let asked = trigger.to_owned();
+        // Parsing takes its time, and so does the disk: no worker waits for either.
         let load = move || {
             let next = Snapshot::load(&path, Some(&base))?;
-            Ok((next, material::certificates(started.config())?))
+            let certificates = material::certificates(&started)?;
+            let load = Load::taken(asked, &next, &base, &last);
+            Ok((next, certificates, load))
         };
-        let (next, certificates) = match tokio::task::spawn_blocking(load).await {
+        let (next, certificates, load) = match tokio::task::spawn_blocking(load).await {
             Ok(Ok(loaded)) => loaded,
             Ok(Err(problems)) => {
                 let problems: Vec<Problem> = problems;
@@ -334,8 +356,30 @@ impl Running {
                 return (keys, self.refused(&before, trigger, problems).await);
             }
         };
-        // What a reload cannot change is held against what was started, each time.
-        let (old, new) = (self.started.config(), next.config());
+        let kept = self.unchanged(next.config());
+        // New connections see the certificates that are in the files now.
+        for (served, new) in self.certificates.iter().zip(certificates) {
+            if let (Some(served), Some(new)) = (served, new) {
+                served.store(Arc::new(new));
+            }
+        }
+        let next = self.gateway.snapshots().replace(next);
+        next.candidate().log();
+        self.tell(&next, load).await;
+        let outcome = Outcome { problems: Vec::new(), kept };
+        let same_keys = Arc::ptr_eq(before.issuers(), next.issuers());
+        loads::retire(before);
+        if same_keys {
+            return (keys, outcome);
+        }
+        keys.abort();
+        (self.keep_keys_fresh(), outcome)
+    }
+
+    /// The sections that a reload cannot change and that are others now, held each time against
+    /// what was started.
+    fn unchanged(&self, new: &Config) -> Vec<&'static str> {
+        let old = &self.started;
         let mut kept = Vec::new();
         for (what, same) in [
             ("gateway", old.gateway == new.gateway),
@@ -352,60 +396,33 @@ impl Running {
                 );
             }
         }
-        // New connections see the certificates that are in the files now.
-        for (served, new) in self.certificates.iter().zip(certificates) {
-            if let (Some(served), Some(new)) = (served, new) {
-                served.store(Arc::new(new));
-            }
-        }
-        let next = self.gateway.snapshots().replace(next);
-        next.candidate().log();
-        self.reloaded(&next, trigger, &[]).await;
-        let outcome = Outcome { problems: Vec::new(), kept };
-        if Arc::ptr_eq(before.issuers(), next.issuers()) {
-            return (keys, outcome);
-        }
-        keys.abort();
-        (self.keep_keys_fresh(), outcome)
+        kept
     }
 
     /// Nothing of it is taken: what there was stays.
     async fn refused(&self, snapshot: &Snapshot, trigger: &str, problems: Vec<String>) -> Outcome {
-        for problem in &problems {
-            error!(problem, "reload");
-        }
-        self.reloaded(snapshot, trigger, &problems).await;
+        let load = Load::refused(trigger.to_owned(), problems.clone(), &self.loads.last());
+        self.tell(snapshot, load).await;
         Outcome { problems, kept: Vec::new() }
     }
 
-    async fn reloaded(&self, snapshot: &Snapshot, trigger: &str, problems: &[String]) {
-        self.gateway.metrics().reloaded(problems.is_empty());
-        let digests = snapshot.policies().digests();
-        let candidate = snapshot.candidate();
-        let left_out: Vec<String> = candidate.problems().iter().map(ToString::to_string).collect();
-        let told = CandidateLoad { digests: candidate.digests(), problems: &left_out };
-        let reload = Reload {
-            what: event::Reloaded::Config,
-            trigger,
-            accepted: problems.is_empty(),
-            digests: event::Digests {
-                config: &snapshot.config().digest,
-                policies: &digests.policies,
-                schema: &digests.schema,
-                entities: &digests.entities,
-            },
-            problems,
-            candidate: (!matches!(candidate, Candidate::Absent)).then_some(told),
-        };
-        info!(trigger, accepted = reload.accepted, policies = digests.policies, "reload");
-        match reload.record(Uuid::now_v7(), now_ms(), self.ledger.producer()) {
+    /// Tells of a load everywhere: in the log, the metrics, `/status` and the record.
+    async fn tell(&self, snapshot: &Snapshot, load: Load) {
+        let metrics = self.gateway.metrics();
+        match load.is_start() {
+            true => metrics.started(load.accepted),
+            false => metrics.reloaded(load.accepted),
+        }
+        load.log(snapshot);
+        match load.event(snapshot, Uuid::now_v7(), now_ms(), self.ledger.producer()) {
             Ok(record) => {
                 if let Err(error) = self.ledger.note(record).await {
-                    error!(%error, "a reload is not in the record");
+                    error!(%error, "a load is not in the record");
                 }
             }
-            Err(error) => error!(%error, "a reload is not in the record"),
+            Err(error) => error!(%error, "a load is not in the record"),
         }
+        self.loads.put(load);
     }
 
     async fn stop(

@@ -4,27 +4,25 @@
 //! A load gives something already right or every problem of all its files. Nothing of a load that
 //! failed is ever served: what was served before goes on.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::{Path, PathBuf};
+mod set;
+
+use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use idp::{ClaimMap, Guard, IssuerConfig, Issuers};
 use signals::{Identity, PrincipalKind, Rules};
-use verdict::{Policies, Source};
+use verdict::Policies;
 
 use crate::candidate::Candidate;
-use crate::config::{self, Config, Problem, Yaml};
+use crate::config::{self, Config, Problem};
 use crate::forward::{self, Upstream};
 use crate::pseudonym::{self, Pseudonyms};
-use crate::read::{Exchange, now_ms};
+use crate::read::Exchange;
 use crate::route::{Route, Routes};
-
-/// Bytes of one file of the policies directory, at most.
-const POLICY_FILE_BYTES_MAX: u64 = 16 << 20;
-
-/// Files of the policies directory, at most.
-const POLICY_FILES_MAX: usize = 10_000;
+pub(crate) use set::policies_of;
+pub use set::{PolicySet, load, read_policies};
 
 /// What is served, exchanged as a whole.
 #[derive(Debug)]
@@ -51,8 +49,8 @@ impl Snapshots {
 
 /// Everything that belongs together.
 pub struct Snapshot {
-    config: Config,
-    policies: Policies,
+    config: Arc<Config>,
+    set: Arc<PolicySet>,
     candidate: Candidate,
     rules: Rules,
     issuers: Arc<Issuers>,
@@ -69,24 +67,30 @@ impl std::fmt::Debug for Snapshot {
 
 impl Snapshot {
     /// Loads the configuration at `path` and all that it names. What did not change of
-    /// `before` lives on: the keys of its issuers, and the health of its upstreams.
+    /// `before` lives on: its policies, the keys of its issuers, and the health of its upstreams.
+    /// Without one this is a start, which the configuration may allow to begin with the policies
+    /// that were in force last.
     ///
     /// # Errors
     /// Every problem, by file, line and column.
     pub fn load(path: &Path, before: Option<&Self>) -> Result<Self, Vec<Problem>> {
-        let config = Config::load(path)?;
+        let config = Arc::new(Config::load(path)?);
         let mut problems = Vec::new();
         let pseudonyms = pseudonyms(&config)
             .map_err(|message| problems.push(at_start(path, message)))
             .unwrap_or_default();
-        match parts(&config, path, before, &mut problems) {
-            Some(Parts { policies, rules, issuers, issuer_configs, upstreams })
+        let set = match before {
+            Some(before) => set::of_directory(&config, Some(&before.set)),
+            None => set::start(&config),
+        };
+        match parts(&config, path, set, before, &mut problems) {
+            Some(Parts { set, rules, issuers, issuer_configs, upstreams })
                 if problems.is_empty() =>
             {
                 let candidate = Candidate::load(&config);
                 Ok(Self {
                     config,
-                    policies,
+                    set,
                     candidate,
                     rules,
                     issuers,
@@ -100,13 +104,18 @@ impl Snapshot {
     }
 
     /// The configuration.
-    pub fn config(&self) -> &Config {
+    pub fn config(&self) -> &Arc<Config> {
         &self.config
     }
 
     /// The policies.
     pub fn policies(&self) -> &Policies {
-        &self.policies
+        &self.set.policies
+    }
+
+    /// The policies with their files, and where these come from.
+    pub fn policy_set(&self) -> &Arc<PolicySet> {
+        &self.set
     }
 
     /// The policies that are asked too, and decide nothing.
@@ -176,14 +185,14 @@ impl Snapshot {
 /// What is wrong with all that the configuration at `path` names, without serving it.
 pub fn problems(config: &Config, path: &Path) -> Vec<Problem> {
     let mut problems = Vec::new();
-    let _ = parts(config, path, None, &mut problems);
+    let _ = parts(config, path, set::of_directory(config, None), None, &mut problems);
     problems.extend_from_slice(Candidate::load(config).problems());
     problems
 }
 
 /// All that a configuration names.
 struct Parts {
-    policies: Policies,
+    set: Arc<PolicySet>,
     rules: Rules,
     issuers: Arc<Issuers>,
     issuer_configs: Vec<IssuerConfig>,
@@ -194,141 +203,16 @@ struct Parts {
 fn parts(
     config: &Config,
     path: &Path,
+    set: Result<Arc<PolicySet>, Vec<Problem>>,
     before: Option<&Snapshot>,
     problems: &mut Vec<Problem>,
 ) -> Option<Parts> {
-    let policies = policies_of(&config.policies.directory, config, problems);
+    let set = set.map_err(|found| problems.extend(found)).ok();
     let rules = rules(problems);
     let issuer_configs = issuer_configs(config, path, problems);
     let issuers = issuers(&issuer_configs, before, path, problems);
     let upstreams = upstreams(config, before, path, problems);
-    Some(Parts { policies: policies?, rules: rules?, issuers: issuers?, issuer_configs, upstreams })
-}
-
-/// The text of a policies directory.
-///
-/// The directory is read twice: two reads that differ were taken while somebody was writing, and
-/// half a set of policies can be valid and allow more than the whole.
-///
-/// # Errors
-/// Every problem.
-pub fn read_policies(
-    directory: &Path,
-    annotations: BTreeSet<String>,
-    global: BTreeSet<String>,
-) -> Result<Source, Vec<Problem>> {
-    let read = || directory_files(directory).map_err(|problem| vec![problem]);
-    let (files, again) = (read()?, read()?);
-    if files != again {
-        let message = "the directory changed while it was read".to_owned();
-        return Err(vec![at_start(directory, message)]);
-    }
-    let links = links(directory, &files)?;
-    Ok(Source { files, annotations, global, links, now_ms: Some(now_ms()) })
-}
-
-/// The links of every file that holds some, or everything that is wrong with their YAML.
-fn links(
-    directory: &Path,
-    files: &BTreeMap<String, String>,
-) -> Result<BTreeMap<String, verdict::Document>, Vec<Problem>> {
-    let (mut links, mut problems) = (BTreeMap::new(), Vec::new());
-    for (path, text) in files.iter().filter(|(path, _)| verdict::is_links(path)) {
-        match Yaml::parse(&directory.join(path), text.as_bytes()) {
-            Ok(yaml) => drop(links.insert(path.clone(), yaml.to_document())),
-            Err(found) => problems.extend(found),
-        }
-    }
-    if problems.is_empty() { Ok(links) } else { Err(problems) }
-}
-
-/// The policies of the text of a directory.
-///
-/// # Errors
-/// Every problem.
-pub fn load(directory: &Path, source: &Source) -> Result<Policies, Vec<Problem>> {
-    Policies::load(source).map_err(|found| {
-        let problem = |problem: verdict::Problem| Problem {
-            file: directory.join(problem.file).display().to_string(),
-            line: problem.line,
-            column: problem.column,
-            message: problem.message,
-            hint: problem.hint,
-        };
-        found.into_iter().map(problem).collect()
-    })
-}
-
-/// The policies of a directory, and every problem of theirs and of routes that name what they do
-/// not declare.
-pub(crate) fn policies_of(
-    directory: &Path,
-    config: &Config,
-    problems: &mut Vec<Problem>,
-) -> Option<Policies> {
-    let config::Policies { annotations_allowed, global, .. } = &config.policies;
-    let read = read_policies(directory, annotations_allowed.clone(), global.clone());
-    let policies = match read.and_then(|source| load(directory, &source)) {
-        Ok(policies) => policies,
-        Err(found) => {
-            problems.extend(found);
-            return None;
-        }
-    };
-    for link in policies.expired_links() {
-        let verdict::ExpiredLink { file, line, id, until, ticket } = link;
-        tracing::warn!(file, line, link = id, until, ticket, "a link is over, and counts no more");
-    }
-    for used in config.actions() {
-        let declared = policies.check_route(&used.action, &used.resource_type, &used.api);
-        if let Err(error) = declared {
-            use verdict::UndeclaredRoute as Lacks;
-            let site = match error {
-                Lacks::Action { .. } => &used.action_site,
-                Lacks::Resource { .. } => &used.resource_site,
-                Lacks::Api { .. } => &used.api_site,
-            };
-            problems.push(site.problem(error.to_string()));
-        }
-    }
-    Some(policies)
-}
-
-/// Every file below `root` by its path relative to it, names that begin with a dot left out.
-fn directory_files(root: &Path) -> Result<BTreeMap<String, String>, Problem> {
-    let mut files = BTreeMap::new();
-    let mut open = vec![PathBuf::new()];
-    while let Some(relative) = open.pop() {
-        let directory = root.join(&relative);
-        let failed = |error: std::io::Error| at_start(&directory, error.to_string());
-        for entry in std::fs::read_dir(&directory).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            let name = entry.file_name();
-            if name.as_encoded_bytes().starts_with(b".") {
-                continue;
-            }
-            let (path, relative) = (entry.path(), relative.join(&name));
-            let failed = |error: std::io::Error| at_start(&path, error.to_string());
-            let metadata = std::fs::metadata(&path).map_err(failed)?;
-            if metadata.is_dir() {
-                open.push(relative);
-                continue;
-            }
-            // Reading a pipe or a device might never end.
-            if !metadata.is_file() {
-                return Err(at_start(&path, "neither a file nor a directory".to_owned()));
-            }
-            if metadata.len() > POLICY_FILE_BYTES_MAX || files.len() >= POLICY_FILES_MAX {
-                let message = format!(
-                    "more than {POLICY_FILES_MAX} files, or more than {POLICY_FILE_BYTES_MAX} bytes in one"
-                );
-                return Err(at_start(&path, message));
-            }
-            let text = std::fs::read_to_string(&path).map_err(failed)?;
-            files.insert(relative.to_string_lossy().into_owned(), text);
-        }
-    }
-    Ok(files)
+    Some(Parts { set: set?, rules: rules?, issuers: issuers?, issuer_configs, upstreams })
 }
 
 /// What makes the configuration's pseudonyms, if it asks for any.
@@ -470,19 +354,4 @@ fn upstreams(
 
 fn at_start(path: &Path, message: String) -> Problem {
     Problem { file: path.display().to_string(), line: 1, column: 1, message, hint: None }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_device_in_the_policies_directory_is_not_read() {
-        let directory = tempfile::tempdir().unwrap();
-        let device = directory.path().join("zero.md");
-        std::os::unix::fs::symlink("/dev/null", &device).unwrap();
-        let problem = directory_files(directory.path()).unwrap_err();
-        assert_eq!(problem.file, device.display().to_string());
-        assert_eq!(problem.message, "neither a file nor a directory");
-    }
 }

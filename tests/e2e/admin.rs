@@ -80,7 +80,11 @@ fn who_is_not_of_this_machine_is_misdirected() {
             "{name}: {value}"
         );
     }
-    assert_eq!(setting.record().expect("events").with_code("reload").count(), 1);
+    assert_eq!(
+        setting.record().expect("events").with_code("reload").count(),
+        2,
+        "the start and one"
+    );
     let health = Client::plain(setting.health());
     assert_eq!(health.request(&Request::new("POST", "/reload")).expect("an answer").status(), 404);
 }

@@ -380,10 +380,10 @@ fn files_are_watched_where_the_configuration_says_so() {
     let setting = Setting::start("watched", &setup).expect("the product");
     // Whoever follows this link finds it again behind it.
     symlink(".", setting.policies().join(".self")).expect("a link");
-    assert!(reloaded(&setting, 0).0);
+    assert!(reloaded(&setting, 1).0);
     let closed = "@id(\"public-closed\")\n@refuse(\"forbidden\")\nforbid (principal, action == Public::Action::\"view\", resource in Portcullis::Api::\"public\");\n";
     fs::write(setting.policies().join("public/closed.cedar"), closed).expect("write");
-    let (accepted, event) = reloaded(&setting, 1);
+    let (accepted, event) = reloaded(&setting, 2);
     assert!(accepted && event.contains("watch"), "{event}");
     let answer = setting.client().and_then(|client| client.get("/public", &[]));
     assert_eq!(answer.expect("an answer").status(), 403);

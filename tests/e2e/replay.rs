@@ -89,6 +89,12 @@ fn every_recorded_decision_asked_again_is_the_same() {
     let want = ["", "blocked", "forbidden", "step_up", "throttled", "unauthenticated"];
     assert_eq!(classes, want, "the mix has every class");
     println!("replay: asked={asked}");
+    let verb = ["policy", "replay", "--from", "spool", "--bundles", "kept"];
+    let told = setting.portcullis.must(&verb).expect("every answer comes out again");
+    let all = format!(
+        "policy replay: decisions={asked} same={asked} newly_allowed=0 newly_denied=0 changed=0 undecidable=0 "
+    );
+    assert!(told.starts_with(&all), "{told}");
 }
 
 #[test]
@@ -107,5 +113,12 @@ fn other_policies_answer_otherwise() {
     };
     let decisions = record.decisions().expect("each once");
     let policy = decisions.values().copied().filter(|event| event["unmapped"]["cedar"].is_object());
-    assert!(policy.filter(differs).count() >= 5);
+    let denied = policy.filter(differs).count();
+    assert!(denied >= 5);
+    let verb = ["policy", "replay", "--from", "spool", "--config", "portcullis.yaml"];
+    let candidate = ["--candidate", "policies", "--fail-on", "newly-denied"];
+    let told = setting.portcullis.run(&[&verb[..], &candidate[..]].concat()).expect("a verb");
+    assert_eq!(told.code, Some(1), "{}", told.out);
+    assert!(told.out.contains(&format!("newly denied: {denied}\n")), "{}", told.out);
+    assert!(told.out.contains(&format!("  policy +closed: {denied} (")), "{}", told.out);
 }

@@ -77,6 +77,9 @@ pub enum AskAgainError {
     /// The facts.
     #[error("the recorded facts cannot be read: {0}")]
     Facts(#[source] serde_json::Error),
+    /// The answer.
+    #[error("the recorded answer cannot be read: {0}")]
+    Basis(#[source] serde_json::Error),
 }
 
 /// The answer, before it is bound to what was asked about.

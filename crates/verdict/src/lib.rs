@@ -39,6 +39,7 @@ mod problem;
 pub mod proof;
 mod question;
 mod reads;
+mod recorded;
 mod run_tests;
 mod schema;
 mod source;
@@ -62,6 +63,7 @@ pub use outcome::{
 };
 pub use problem::Problem;
 pub use question::{Action, Question, RecordedQuestion, Resource};
+pub use recorded::Recorded;
 pub use run_tests::{ExportError, RunTestResult, run_tests};
 pub use source::{Digests, Source, is_links};
 

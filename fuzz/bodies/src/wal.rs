@@ -153,6 +153,7 @@ async fn one_log(dir: &Path) {
             trigger: "signal",
             accepted: true,
             digests: Digests::default(),
+            policies: None,
             problems: &[],
             candidate: None,
         };

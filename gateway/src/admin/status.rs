@@ -8,11 +8,15 @@ use serde_json::{Value, json};
 use super::expiry::not_after;
 use crate::candidate::Candidate;
 use crate::config::Config;
+use crate::run::{Load, source};
 use crate::snapshot::Snapshot;
 
-/// The log, the spool, what is in force, and when each certificate file's first certificate ends
+/// Problems of the last load that are told; all are counted.
+const PROBLEMS_MAX: usize = 16;
+
+/// The log, the spool, what is in force, what became of the last load, and when each certificate file's first certificate ends
 /// (`null` if that cannot be read).
-pub(crate) fn status(ready: bool, ledger: &Status, snapshot: &Snapshot) -> Value {
+pub(crate) fn status(ready: bool, ledger: &Status, snapshot: &Snapshot, load: &Load) -> Value {
     let record = match &ledger.health {
         Health::Ok => "ok",
         Health::Full => "full",
@@ -21,6 +25,7 @@ pub(crate) fn status(ready: bool, ledger: &Status, snapshot: &Snapshot) -> Value
         Health::Closed => "closed",
     };
     let digests = snapshot.policies().digests();
+    let bundle = &snapshot.policy_set().bundle;
     json!({
         "version": env!("CARGO_PKG_VERSION"),
         "ready": ready,
@@ -45,6 +50,21 @@ pub(crate) fn status(ready: bool, ledger: &Status, snapshot: &Snapshot) -> Value
             "entities": digests.entities,
         },
         "candidate": candidate(snapshot.candidate()),
+        "policies": {
+            "digest": digests.set(),
+            "revision": bundle.declared.revision,
+            "author": bundle.declared.author,
+            "sealed": bundle.sealed,
+            "source": source(snapshot).as_str(),
+            "kept": load.kept,
+        },
+        "load": {
+            "trigger": load.trigger,
+            "accepted": load.accepted,
+            "at_ms": load.at_ms,
+            "problem_count": load.problems.len(),
+            "problems": load.problems.iter().take(PROBLEMS_MAX).collect::<Vec<_>>(),
+        },
         "certificates": certificates(snapshot.config()),
     })
 }

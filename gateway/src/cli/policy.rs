@@ -7,8 +7,10 @@ mod fmt;
 mod matrix;
 mod means;
 mod prove;
+mod replay;
 mod report;
 mod runs;
+mod seal;
 mod test;
 
 use std::io::Write;
@@ -32,6 +34,8 @@ pub(super) enum Policy {
     Matrix(matrix::Matrix),
     Diff(diff::Diff),
     Prove(prove::Prove),
+    Replay(replay::Replay),
+    Seal(seal::Seal),
 }
 
 impl Policy {
@@ -44,6 +48,8 @@ impl Policy {
             Self::Matrix(matrix) => matrix.run(out),
             Self::Diff(diff) => diff.run(out),
             Self::Prove(prove) => prove.run(out),
+            Self::Replay(replay) => replay.run(out),
+            Self::Seal(seal) => seal.run(out),
         }
     }
 }
@@ -71,10 +77,19 @@ impl Directory {
         Self { directory, allow_annotation: Vec::new(), global: Vec::new() }
     }
 
+    /// What is not the directory's files.
+    fn like(&self) -> Source {
+        Source {
+            annotations: self.allow_annotation.iter().cloned().collect(),
+            global: self.global.iter().cloned().collect(),
+            ..Source::default()
+        }
+    }
+
     /// The text of everything.
     fn source(&self) -> Result<Source, Vec<Problem>> {
-        let annotations = self.allow_annotation.iter().cloned().collect();
-        snapshot::read_policies(&self.directory, annotations, self.global.iter().cloned().collect())
+        let Source { annotations, global, .. } = self.like();
+        snapshot::read_policies(&self.directory, annotations, global)
     }
 
     /// The policies, or every problem.

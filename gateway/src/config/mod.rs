@@ -36,6 +36,7 @@ use serde::Deserialize;
 use verdict::Action;
 
 use crate::{
+    bundle::Kept,
     candidate::Share,
     network::Networks,
     protocol::forwarded::Field,
@@ -223,6 +224,12 @@ pub struct Policies {
     pub messages: BTreeMap<String, String>,
     /// Policies that are asked too, and decide nothing.
     pub candidate: Option<Candidate>,
+    /// A set without a manifest is refused.
+    pub require_manifest: bool,
+    /// Where each set that was in force is kept.
+    pub keep: Option<Kept>,
+    /// If the directory is wrong at the start, the set that was last in force is served.
+    pub start_from_kept: bool,
 }
 
 /// Policies that are asked too, and decide nothing.

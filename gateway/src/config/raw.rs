@@ -264,6 +264,14 @@ pub(super) struct Policies {
     pub(super) messages: BTreeMap<Name, String>,
     /// Policies that are to be enforced one day. They are asked too, after the answer is decided, and what they would have said is in the record. They decide nothing. Without it there are none.
     pub(super) candidate: Option<Candidate>,
+    /// A set without a manifest (`portcullis policy seal`) is refused.
+    #[serde(default)]
+    pub(super) require_manifest: bool,
+    /// Where each set that was in force is kept, for the next start and for replay.
+    pub(super) keep: Option<Keep>,
+    /// If the directory is wrong at the start, the set that was last in force is served, and said to be.
+    #[serde(default)]
+    pub(super) start_from_kept: bool,
 }
 
 /// Policies that are to be enforced one day.
@@ -286,6 +294,19 @@ pub(super) enum Percent {
     Whole(#[schemars(range(min = 0, max = 100))] u32),
     /// With decimals.
     Decimals(PercentText),
+}
+
+/// Where each set that was in force is kept, under its digest.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Keep {
+    /// The directory, of this gateway alone. The path is relative to this file.
+    #[schemars(length(min = 1))]
+    pub(super) directory: PathBuf,
+    /// How many sets are kept.
+    #[serde(default = "sixteen")]
+    #[schemars(range(min = 1, max = 10_000))]
+    pub(super) sets_max: u32,
 }
 
 /// The record of every decision.
@@ -766,6 +787,10 @@ fn access_tokens() -> Vec<String> {
 
 fn pool() -> u32 {
     64
+}
+
+fn sixteen() -> u32 {
+    16
 }
 
 fn five() -> u32 {

@@ -135,10 +135,120 @@ pub struct Reload<'a> {
     pub accepted: bool,
     /// Digests of what is in use now.
     pub digests: Digests<'a>,
+    /// The policies that are in use now, where they were looked at.
+    pub policies: Option<PolicySet<'a>>,
     /// Why it was refused. All are counted, the first [`limit::PROBLEMS_MAX`] are named.
     pub problems: &'a [String],
     /// The candidate that is tried beside it, if there is to be one.
     pub candidate: Option<CandidateLoad<'a>>,
+}
+
+/// The set of policies that is in use, and what a load changed of it. Revision and author are
+/// what whoever wrote the set declares; they are cut at [`limit::DECLARED_BYTES_MAX`].
+#[derive(Debug, Clone, Copy)]
+pub struct PolicySet<'a> {
+    /// Digest of the whole set, SHA-256 in hex.
+    pub digest: &'a str,
+    /// Which it is.
+    pub revision: Option<&'a str>,
+    /// Who made it.
+    pub author: Option<&'a str>,
+    /// Its manifest matched.
+    pub sealed: bool,
+    /// Where it comes from.
+    pub source: PolicySource,
+    /// Whether it is kept for the next start and for replay; `None` if sets are not kept.
+    pub kept: Option<bool>,
+    /// What the load changed; nothing if it was refused.
+    pub changes: PolicyChanges<'a>,
+}
+
+/// What a load changed, policies by their ids. All are counted, the first
+/// [`limit::POLICY_IDS_MAX`] of each kind are named.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct PolicyChanges<'a> {
+    /// Policies that were not there.
+    pub added: &'a [String],
+    /// Policies that are gone.
+    pub removed: &'a [String],
+    /// Policies that are others.
+    pub changed: &'a [String],
+    /// The schema is another.
+    pub schema: bool,
+    /// The entities are others.
+    pub entities: bool,
+}
+
+/// Where a set of policies comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PolicySource {
+    /// The directory of the configuration.
+    Directory,
+    /// The last set that was kept: the directory was wrong at the start.
+    Kept,
+}
+
+impl PolicySource {
+    /// The word that events use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Directory => "directory",
+            Self::Kept => "kept",
+        }
+    }
+}
+
+/// [`PolicySet`] in the event.
+#[derive(Serialize)]
+struct Set<'a> {
+    digest: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revision: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    author: Option<&'a str>,
+    sealed: bool,
+    source: PolicySource,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kept: Option<bool>,
+    added: Ids<'a>,
+    removed: Ids<'a>,
+    changed: Ids<'a>,
+    schema_changed: bool,
+    entities_changed: bool,
+}
+
+#[derive(Serialize)]
+struct Ids<'a> {
+    count: usize,
+    ids: Vec<&'a str>,
+}
+
+impl<'a> PolicySet<'a> {
+    fn cut(self, cutter: &mut Cutter) -> Set<'a> {
+        let Self { digest, revision, author, sealed, source, kept, changes } = self;
+        let mut ids = |of: &'a [String]| {
+            let first = of.iter().take(limit::POLICY_IDS_MAX);
+            let ids = first.map(|id| cutter.text(id, limit::POLICY_ID_BYTES_MAX)).collect();
+            Ids { count: of.len(), ids }
+        };
+        let (added, removed) = (ids(changes.added), ids(changes.removed));
+        let changed = ids(changes.changed);
+        let mut declared = |text: &'a str| cutter.text(text, limit::DECLARED_BYTES_MAX);
+        Set {
+            digest,
+            revision: revision.map(&mut declared),
+            author: author.map(&mut declared),
+            sealed,
+            source,
+            kept,
+            added,
+            removed,
+            changed,
+            schema_changed: changes.schema,
+            entities_changed: changes.entities,
+        }
+    }
 }
 
 /// What can be reloaded.
@@ -311,18 +421,22 @@ impl Reload<'_> {
             trigger: &'a str,
             accepted: bool,
             digests: Digests<'a>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            policies: Option<Set<'a>>,
             problem_count: usize,
             problems: Vec<&'a str>,
             #[serde(skip_serializing_if = "Option::is_none")]
             candidate: Option<ToldLoad<'a>>,
         }
         let mut cutter = Cutter::default();
+        let policies = self.policies.map(|policies| policies.cut(&mut cutter));
         let problems = self.problems.iter().take(limit::PROBLEMS_MAX);
         let unmapped = Unmapped {
             what: self.what,
             trigger: name("trigger", self.trigger)?,
             accepted: self.accepted,
             digests: self.digests,
+            policies,
             problem_count: self.problems.len(),
             problems: problems.map(|text| cutter.text(text, limit::PROBLEM_BYTES_MAX)).collect(),
             candidate: self.candidate.map(|candidate| candidate.told(&mut cutter)),

@@ -59,6 +59,15 @@ pub const CANDIDATE_POLICIES_MAX: usize = 8;
 /// Such a policy's id, as JSON. A longer one is not named.
 pub const CANDIDATE_ID_JSON_BYTES_MAX: usize = 96;
 
+/// Policies that a load added, removed or changed that are named, of each kind; all are counted.
+pub const POLICY_IDS_MAX: usize = 32;
+
+/// A policy's id in the event of a load. Cut; a decision's are never.
+pub const POLICY_ID_BYTES_MAX: usize = 96;
+
+/// The declared revision of a set of policies, and its author. Cut.
+pub const DECLARED_BYTES_MAX: usize = 128;
+
 /// Groups, determining policies and proxies that are projected to OCSF fields; `unmapped` holds them all.
 pub const PROJECTED_MAX: usize = 32;
 

@@ -37,7 +37,8 @@ pub use decision::{
     Refusal, Resource, Subject, Tls, Trace, Turned, Verdict,
 };
 pub use lifecycle::{
-    Counters, Digests, Heartbeat, LogClose, LogOpen, Loss, Previous, Reload, Reloaded, Watermark,
+    Counters, Digests, Heartbeat, LogClose, LogOpen, Loss, PolicyChanges, PolicySet, PolicySource,
+    Previous, Reload, Reloaded, Watermark,
 };
 pub use printable::{is_printable, printable_json};
 pub use read::{DecisionRef, Glance, ReadError};

@@ -238,11 +238,24 @@ fn lifecycle() -> Vec<Record> {
         counters,
     };
     let close = LogClose { origin: ORIGIN, reason: "stop", size: 99, open: 0, counters };
+    let (many, one) = (policies(40), policies(1));
+    let changes =
+        PolicyChanges { added: &many, removed: &one, changed: &[], schema: true, entities: false };
+    let set = PolicySet {
+        digest: "5e7d16",
+        revision: Some("2026-11-28.1"),
+        author: Some("platform@acme.example"),
+        sealed: true,
+        source: PolicySource::Directory,
+        kept: Some(true),
+        changes,
+    };
     let reload = Reload {
         what: Reloaded::Policies,
         trigger: "signal",
         accepted: true,
         digests: DIGESTS,
+        policies: Some(set),
         problems: &[],
         candidate: None,
     };
@@ -251,7 +264,23 @@ fn lifecycle() -> Vec<Record> {
     let loaded = Reload { candidate: Some(loaded), ..reload };
     let broken = CandidateLoad { digests: None, problems: &problems };
     let broken = Reload { candidate: Some(broken), ..reload };
-    let refused = Reload { what: Reloaded::Config, accepted: false, problems: &problems, ..reload };
+    let old = PolicySet {
+        revision: None,
+        author: None,
+        sealed: false,
+        source: PolicySource::Kept,
+        kept: None,
+        changes: PolicyChanges::default(),
+        ..set
+    };
+    let refused = Reload {
+        what: Reloaded::Config,
+        accepted: false,
+        policies: Some(old),
+        problems: &problems,
+        ..reload
+    };
+    let certificates = Reload { what: Reloaded::Certificates, policies: None, ..reload };
     let loss =
         Loss { origin: ORIGIN, reason: "write_failed", count: 3, first_ms: now, last_ms: now + 9 };
     let above = Watermark { origin: ORIGIN, above: true, spool_used_bytes: 7, spool_max_bytes: 10 };
@@ -265,6 +294,7 @@ fn lifecycle() -> Vec<Record> {
         refused.record(uid(25), now, &producer),
         loaded.record(uid(31), now, &producer),
         broken.record(uid(32), now, &producer),
+        certificates.record(uid(29), now, &producer),
         loss.record(uid(26), now, &producer),
         above.record(uid(27), now, &producer),
         below.record(uid(28), now, &producer),

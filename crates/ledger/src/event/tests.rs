@@ -454,3 +454,49 @@ fn the_dictionary_is_the_committed_one() {
     let committed = fs::read_to_string(&path).unwrap_or_default();
     assert_eq!(committed, dictionary::markdown(), "run the tests with UPDATE=1 to write it anew");
 }
+
+#[test]
+fn a_load_counts_every_policy_and_names_the_first() {
+    let check = |count: usize, named: usize| {
+        let (ids, long) = (policies(count), "r".repeat(limit::DECLARED_BYTES_MAX + 1));
+        let changes = PolicyChanges {
+            added: &ids,
+            removed: &ids,
+            changed: &ids,
+            schema: true,
+            entities: false,
+        };
+        let policies = PolicySet {
+            digest: "d",
+            revision: Some(&long),
+            author: None,
+            sealed: true,
+            source: PolicySource::Kept,
+            kept: Some(false),
+            changes,
+        };
+        let reload = Reload {
+            what: Reloaded::Config,
+            trigger: "start",
+            accepted: true,
+            digests: Digests::default(),
+            policies: Some(policies),
+            problems: &[],
+            candidate: None,
+        };
+        let event = json(&reload.record(uid(1), 1, &producer()).unwrap());
+        let told = &event["unmapped"]["policies"];
+        for kind in ["added", "removed", "changed"] {
+            assert_eq!(told[kind]["count"], count, "{kind}");
+            assert_eq!(told[kind]["ids"].as_array().map(Vec::len), Some(named), "{kind}");
+        }
+        let revision = told["revision"].as_str().map(str::len);
+        assert_eq!(revision, Some(limit::DECLARED_BYTES_MAX));
+        let words = (&told["source"], &told["kept"], &told["schema_changed"]);
+        assert_eq!(words, (&"kept".into(), &false.into(), &true.into()));
+        assert!(told.get("author").is_none());
+    };
+    check(0, 0);
+    check(limit::POLICY_IDS_MAX, limit::POLICY_IDS_MAX);
+    check(limit::POLICY_IDS_MAX + 1, limit::POLICY_IDS_MAX);
+}

@@ -19,6 +19,7 @@ use super::{
     tree::{Node, Value},
     units::Time,
 };
+use crate::bundle::Kept;
 use crate::candidate::Share;
 
 /// What is known besides the configuration's text.
@@ -85,7 +86,7 @@ pub(super) fn config(
         keys: problems.site(here.key("audit").key("keys").at),
     };
     let gateway = raw.gateway?;
-    let policies = raw.policies?;
+    let policies = policies(raw.policies?, here.key("policies"), around.base, problems);
     Some(Config {
         gateway: Gateway {
             domain: gateway.domain.0,
@@ -96,16 +97,7 @@ pub(super) fn config(
         listeners,
         health,
         admin,
-        policies: Policies {
-            directory: around.base.join(policies.directory),
-            annotations_allowed: policies.annotations_allowed.into_iter().map(|a| a.0).collect(),
-            global: policies.global.into_iter().collect(),
-            messages: policies.messages.into_iter().map(|(id, text)| (id.0, text)).collect(),
-            candidate: policies.candidate.map(|candidate| Candidate {
-                directory: around.base.join(candidate.directory),
-                share: share(&candidate.percent),
-            }),
-        },
+        policies,
         audit: audit??,
         issuers,
         upstreams,
@@ -130,6 +122,29 @@ fn share(percent: &raw::Percent) -> Share {
             let millionths: Option<u32> = format!("{whole}{decimals:0<4}").parse().ok();
             Share::of_million(millionths.unwrap_or(0))
         }
+    }
+}
+
+fn policies(raw: raw::Policies, here: Here<'_>, base: &Path, problems: &mut Problems) -> Policies {
+    if raw.start_from_kept && raw.keep.is_none() {
+        let message = "there is nothing to start from without `policies.keep`";
+        problems.add(here.key("start_from_kept").at, message);
+    }
+    Policies {
+        directory: base.join(raw.directory),
+        annotations_allowed: raw.annotations_allowed.into_iter().map(|a| a.0).collect(),
+        global: raw.global.into_iter().collect(),
+        messages: raw.messages.into_iter().map(|(id, text)| (id.0, text)).collect(),
+        candidate: raw.candidate.map(|candidate| Candidate {
+            directory: base.join(candidate.directory),
+            share: share(&candidate.percent),
+        }),
+        require_manifest: raw.require_manifest,
+        keep: raw.keep.map(|keep| Kept {
+            directory: base.join(keep.directory),
+            sets_max: usize::try_from(keep.sets_max).unwrap_or(usize::MAX),
+        }),
+        start_from_kept: raw.start_from_kept,
     }
 }
 

@@ -1,0 +1,215 @@
+//! Sets that were in force, each in a file named by the digest of the whole set: what the next
+//! start can begin with, and what replay and explanations ask recorded decisions of.
+//!
+//! `last` names the newest. A file is trusted no further than its digests: whoever loads one
+//! compares those of what comes out. The directory belongs to one gateway; copies of its files may
+//! lie together with those of others.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, DirBuilder, File};
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+use verdict::{Digests, Policies, Source};
+
+use super::{Bundle, Declared, replace};
+
+/// Names the set that was put in force last.
+const LAST: &str = "last";
+
+const ENDING: &str = "json";
+const FORMAT: u32 = 1;
+
+/// A directory of kept sets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// Where they are.
+    pub directory: PathBuf,
+    /// How many are kept; the one in force always is.
+    pub sets_max: usize,
+}
+
+/// A set that cannot be had from the directory.
+#[derive(Debug, thiserror::Error)]
+pub enum KeptError {
+    /// There is none.
+    #[error("no set is kept in `{0}`")]
+    None(PathBuf),
+    /// It cannot be read.
+    #[error("`{path}`")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// It is not what was written.
+    #[error("`{path}` is not a kept set: {reason}")]
+    Broken {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// A kept set, as its file holds it.
+#[derive(Debug, Serialize, Deserialize)]
+struct Stored {
+    format: u32,
+    digests: Digests,
+    revision: Option<String>,
+    author: Option<String>,
+    sealed: bool,
+    annotations: BTreeSet<String>,
+    global: BTreeSet<String>,
+    files: BTreeMap<String, String>,
+}
+
+impl Kept {
+    /// Keeps a set that is about to be in force, names it as the last, and lets go of the oldest
+    /// ones beyond `sets_max`.
+    ///
+    /// # Errors
+    /// The directory cannot be written. The set may be there all the same.
+    pub fn keep(&self, bundle: &Bundle, digests: &Digests) -> io::Result<()> {
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.directory)?;
+        let name = digests.set();
+        let path = file(&self.directory, &name);
+        if !is_there(&path, bundle) {
+            replace(&path, &serde_json::to_vec(&stored(bundle, digests))?)?;
+        }
+        // The newest is the one put in force last, also if it was there before.
+        File::options().append(true).open(&path)?.set_modified(SystemTime::now())?;
+        replace(&self.directory.join(LAST), format!("{name}\n").as_bytes())?;
+        self.prune(&path)
+    }
+
+    fn prune(&self, in_force: &Path) -> io::Result<()> {
+        let mut sets = Vec::new();
+        for entry in fs::read_dir(&self.directory)? {
+            let entry = entry?;
+            let path = entry.path();
+            if is_set(&path) && path != in_force {
+                sets.push((entry.metadata()?.modified()?, path));
+            }
+        }
+        sets.sort();
+        let beyond = (sets.len() + 1).saturating_sub(self.sets_max);
+        sets.iter().take(beyond).try_for_each(|(_, path)| fs::remove_file(path))
+    }
+
+    /// The set that was put in force last, loaded: it is what its digests say, or it is an error.
+    ///
+    /// # Errors
+    /// [`KeptError`].
+    pub fn last(&self) -> Result<(Bundle, Policies), KeptError> {
+        let path = self.directory.join(LAST);
+        let name = match fs::read_to_string(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(KeptError::None(self.directory.clone()));
+            }
+            read => read.map_err(|source| KeptError::Io { path: path.clone(), source })?,
+        };
+        let name = name.trim_end();
+        if !is_name(name) {
+            return Err(KeptError::Broken { path, reason: "it names no set".to_owned() });
+        }
+        load(&file(&self.directory, name), true)
+    }
+}
+
+/// Finds the set with these digests in a directory of kept sets and loads it.
+///
+/// # Errors
+/// [`KeptError`]; another set than asked for is one too.
+pub fn find(directory: &Path, digests: &Digests) -> Result<(Bundle, Policies), KeptError> {
+    let path = file(directory, &digests.set());
+    if !path.exists() {
+        return Err(KeptError::None(directory.to_owned()));
+    }
+    // What is over now may not have been when it decided.
+    let (bundle, policies) = load(&path, false)?;
+    if policies.digests() == digests {
+        return Ok((bundle, policies));
+    }
+    Err(KeptError::Broken { path, reason: "its digests are others".to_owned() })
+}
+
+/// Loads a kept set. Another embedded schema than the one it was kept with makes other digests.
+fn load(path: &Path, to_serve: bool) -> Result<(Bundle, Policies), KeptError> {
+    let bytes = fs::read(path).map_err(|source| KeptError::Io { path: path.to_owned(), source })?;
+    let broken = |reason: String| KeptError::Broken { path: path.to_owned(), reason };
+    let stored: Stored =
+        serde_json::from_slice(&bytes).map_err(|error| broken(error.to_string()))?;
+    let Stored { format, digests, revision, author, sealed, annotations, global, files } = stored;
+    if format != FORMAT {
+        return Err(broken(format!("its format is {format}, not {FORMAT}")));
+    }
+    let like = Source { annotations, global, ..Source::default() };
+    let mut source = super::source(parent(path), files, like).map_err(|problems| {
+        broken(problems.first().map(ToString::to_string).unwrap_or_default())
+    })?;
+    source.now_ms = source.now_ms.filter(|_| to_serve);
+    let policies = Policies::load(&source).map_err(|problems| {
+        broken(problems.first().map(ToString::to_string).unwrap_or_default())
+    })?;
+    if *policies.digests() != digests || path != file(parent(path), &digests.set()) {
+        return Err(broken(
+            "it is not the set that was kept, or this version's schema is another".to_owned(),
+        ));
+    }
+    let declared = Declared { revision, author };
+    Ok((Bundle { source, declared, sealed }, policies))
+}
+
+fn stored(bundle: &Bundle, digests: &Digests) -> Stored {
+    let Bundle { source, declared, sealed } = bundle.clone();
+    let Source { files, annotations, global, .. } = source;
+    let Declared { revision, author } = declared;
+    Stored {
+        format: FORMAT,
+        digests: digests.clone(),
+        revision,
+        author,
+        sealed,
+        annotations,
+        global,
+        files,
+    }
+}
+
+/// The file holds this set as it is, labels included.
+fn is_there(path: &Path, bundle: &Bundle) -> bool {
+    let stored =
+        fs::read(path).ok().and_then(|bytes| serde_json::from_slice::<Stored>(&bytes).ok());
+    stored.is_some_and(|stored| {
+        stored.format == FORMAT
+            && stored.revision == bundle.declared.revision
+            && stored.author == bundle.declared.author
+            && stored.sealed == bundle.sealed
+            && stored.annotations == bundle.source.annotations
+            && stored.global == bundle.source.global
+            && stored.files == bundle.source.files
+    })
+}
+
+fn file(directory: &Path, name: &str) -> PathBuf {
+    directory.join(format!("{name}.{ENDING}"))
+}
+
+fn parent(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new(""))
+}
+
+pub(super) fn is_set(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending == ENDING)
+        && path.file_stem().is_some_and(|stem| is_name(&stem.to_string_lossy()))
+}
+
+fn is_name(name: &str) -> bool {
+    name.len() == 64 && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}

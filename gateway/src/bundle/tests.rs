@@ -1,0 +1,255 @@
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
+
+use verdict::Policies;
+
+use super::*;
+
+/// A set that loads; `score` is what its guardrail refuses from.
+fn write(root: &Path, score: u32) {
+    let starter = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies");
+    let Bundle { source, .. } = Bundle::read(&starter, Source::default(), false).unwrap();
+    for (path, text) in &source.files {
+        fs::create_dir_all(root.join(path).parent().unwrap()).unwrap();
+        fs::write(root.join(path), text).unwrap();
+    }
+    let guard = format!(
+        "@id(\"guard-score\")\n@refuse(\"blocked\")\nforbid (principal, action, resource) when {{ context.waf.score > {score} }};\n"
+    );
+    fs::write(root.join("guardrails/score.cedar"), guard).unwrap();
+}
+
+fn read(root: &Path) -> Result<Bundle, Vec<Problem>> {
+    Bundle::read(root, Source::default(), false)
+}
+
+fn declared(revision: Option<&str>, author: Option<&str>) -> Declared {
+    Declared { revision: revision.map(str::to_owned), author: author.map(str::to_owned) }
+}
+
+fn messages(read: Result<Bundle, Vec<Problem>>) -> String {
+    let problems = read.err().unwrap_or_default();
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn a_sealed_set_is_read_until_a_file_is_not_as_it_was_sealed() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path();
+    write(root, 1);
+    fs::write(root.join(REVISION), "revision: r-1\nauthor: ann\n").unwrap();
+    assert!(!read(root).unwrap().sealed);
+    assert_eq!(read(root).unwrap().declared, declared(Some("r-1"), Some("ann")));
+    let (_, said) = seal(root, declared(Some("r-2"), None)).unwrap();
+    assert_eq!(said, declared(Some("r-2"), Some("ann")));
+    let sealed = read(root).unwrap();
+    assert!(sealed.sealed);
+    assert_eq!(sealed.declared, said);
+    assert!(!sealed.source.files.contains_key(MANIFEST), "labels are no part of the set");
+    assert!(!sealed.source.files.contains_key(REVISION), "labels are no part of the set");
+
+    let guard = root.join("guardrails/score.cedar");
+    let text = fs::read_to_string(&guard).unwrap();
+    // Half of a copy, each a set that would load and allow more.
+    fs::remove_file(&guard).unwrap();
+    assert!(messages(read(root)).contains("`guardrails/score.cedar` is missing"));
+    fs::write(&guard, "").unwrap();
+    assert!(messages(read(root)).contains("`guardrails/score.cedar` is another"));
+    fs::write(&guard, &text).unwrap();
+    fs::write(root.join("public/more.cedar"), "").unwrap();
+    assert!(messages(read(root)).contains("more.cedar:1:1: `MANIFEST` does not list it"));
+    fs::remove_file(root.join("public/more.cedar")).unwrap();
+    assert!(read(root).unwrap().sealed, "as it was sealed");
+    // Sealing again takes the directory as it is.
+    fs::write(&guard, "").unwrap();
+    seal(root, Declared::default()).unwrap();
+    assert_eq!(read(root).unwrap().declared, declared(Some("r-1"), Some("ann")));
+}
+
+#[test]
+fn a_manifest_can_be_asked_for() {
+    let directory = tempfile::tempdir().unwrap();
+    write(directory.path(), 1);
+    let required = || Bundle::read(directory.path(), Source::default(), true);
+    assert!(messages(required()).contains("there is no `MANIFEST`"));
+    seal(directory.path(), Declared::default()).unwrap();
+    assert!(required().unwrap().sealed);
+}
+
+#[test]
+fn sha256sum_agrees() {
+    let directory = tempfile::tempdir().unwrap();
+    write(directory.path(), 1);
+    seal(directory.path(), declared(Some("r-1"), Some("ann"))).unwrap();
+    let check = || {
+        let mut command = std::process::Command::new("sha256sum");
+        let command = command.args(["--check", "--strict", "--quiet", MANIFEST]);
+        command.current_dir(directory.path()).status().unwrap().success()
+    };
+    assert!(check());
+    fs::write(directory.path().join("guardrails/score.cedar"), "").unwrap();
+    assert!(!check());
+}
+
+/// Each set is whole by itself, and half of one with half of another is not either of them.
+#[test]
+fn links_that_are_swapped_while_it_is_read_never_give_a_mix() {
+    for sealed in [false, true] {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path();
+        let releases = 40;
+        for release in 0..releases {
+            let at = root.join(format!("..{release}"));
+            write(&at, release);
+            fs::write(at.join("public/release.md"), release.to_string()).unwrap();
+            if sealed {
+                seal(&at, Declared::default()).unwrap();
+            }
+        }
+        let swap = |release: u32| {
+            let next = root.join("..next");
+            symlink(format!("..{release}"), &next).unwrap();
+            fs::rename(&next, root.join("..data")).unwrap();
+        };
+        swap(0);
+        for entry in fs::read_dir(root.join("..0")).unwrap() {
+            let name = entry.unwrap().file_name();
+            symlink(Path::new("..data").join(&name), root.join(&name)).unwrap();
+        }
+        let over = AtomicBool::new(false);
+        let seen = std::thread::scope(|scope| {
+            let reading = scope.spawn(|| {
+                let mut seen = BTreeSet::new();
+                loop {
+                    let last = over.load(Ordering::Relaxed);
+                    if let Ok(Bundle { source, .. }) = read(root) {
+                        let release = &source.files["public/release.md"];
+                        let guard = &source.files["guardrails/score.cedar"];
+                        assert!(guard.contains(&format!("score > {release} ")), "{guard}");
+                        seen.insert(release.clone());
+                    }
+                    if last {
+                        break seen;
+                    }
+                }
+            });
+            for release in 1..releases {
+                swap(release);
+                std::thread::yield_now();
+            }
+            over.store(true, Ordering::Relaxed);
+            reading.join().unwrap()
+        });
+        assert!(seen.contains(&(releases - 1).to_string()), "the last one is read: {seen:?}");
+    }
+}
+
+#[test]
+fn a_directory_that_is_not_there_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let gone = directory.path().join("gone");
+    assert!(messages(read(&gone)).contains("gone:1:1: No such file"));
+}
+
+fn kept(directory: &Path, sets_max: usize) -> Kept {
+    Kept { directory: directory.join("kept"), sets_max }
+}
+
+fn names(kept: &Kept) -> usize {
+    let sets = fs::read_dir(&kept.directory).unwrap();
+    sets.filter(|entry| kept::is_set(&entry.as_ref().unwrap().path())).count()
+}
+
+#[test]
+fn kept_sets_are_found_by_their_digests_and_the_oldest_go() {
+    let directory = tempfile::tempdir().unwrap();
+    let (root, kept) = (directory.path().join("policies"), kept(directory.path(), 2));
+    assert!(matches!(kept.last(), Err(KeptError::None(_))));
+    let mut sets = Vec::new();
+    for score in [1, 2, 3] {
+        write(&root, score);
+        seal(&root, declared(Some(&score.to_string()), None)).unwrap();
+        let bundle = read(&root).unwrap();
+        let policies = Policies::load(&bundle.source).unwrap();
+        kept.keep(&bundle, policies.digests()).unwrap();
+        let (last, loaded) = kept.last().unwrap();
+        assert_eq!((&last, loaded.digests()), (&bundle, policies.digests()));
+        // so that the order does not hang on the clock's grain
+        let path = kept.directory.join(format!("{}.json", policies.digests().set()));
+        let at = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(u64::from(score));
+        File::options().append(true).open(path).unwrap().set_modified(at).unwrap();
+        sets.push((bundle, policies.digests().clone()));
+    }
+    let found = |nth: usize| find(&kept.directory, &sets[nth].1);
+    assert!(matches!(found(0), Err(KeptError::None(_))), "beyond two");
+    assert_eq!(found(1).unwrap().0, sets[1].0);
+    // One that comes back is the last again, and stays.
+    kept.keep(&sets[1].0, &sets[1].1).unwrap();
+    kept.keep(&sets[0].0, &sets[0].1).unwrap();
+    assert_eq!(kept.last().unwrap().0, sets[0].0);
+    assert!(found(1).is_ok() && matches!(found(2), Err(KeptError::None(_))));
+    assert_eq!(names(&kept), 2);
+    // The one in force is kept even if none may be.
+    let none = Kept { sets_max: 0, ..kept };
+    none.keep(&sets[2].0, &sets[2].1).unwrap();
+    assert_eq!((names(&none), none.last().unwrap().0 == sets[2].0), (1, true));
+}
+
+#[test]
+fn a_kept_set_that_was_changed_is_not_taken() {
+    let directory = tempfile::tempdir().unwrap();
+    let (root, kept) = (directory.path().join("policies"), kept(directory.path(), 4));
+    write(&root, 5);
+    let bundle = read(&root).unwrap();
+    let digests = Policies::load(&bundle.source).unwrap().digests().clone();
+    let path = kept.directory.join(format!("{}.json", digests.set()));
+    let check = |change: &dyn Fn(String) -> String, want: &str| {
+        kept.keep(&bundle, &digests).unwrap();
+        assert!(kept.last().is_ok());
+        fs::write(&path, change(fs::read_to_string(&path).unwrap())).unwrap();
+        for error in [kept.last().map(drop), find(&kept.directory, &digests).map(drop)] {
+            let error = error.unwrap_err().to_string();
+            assert!(error.contains(want), "{error}");
+        }
+    };
+    check(&|text| text.replace("score > 5", "score > 6"), "not the set that was kept");
+    check(&|text| text.replace("\"format\":1", "\"format\":2"), "its format is 2");
+    check(&|text| text.split_at(text.len() / 2).0.to_owned(), "not a kept set");
+    check(&|text| text.replace("forbid (", "forbit ("), "not a kept set");
+    // A whole set under another's name.
+    kept.keep(&bundle, &digests).unwrap();
+    let other = kept.directory.join(format!("{}.json", "0".repeat(64)));
+    fs::rename(&path, &other).unwrap();
+    fs::write(kept.directory.join("last"), format!("{}\n", "0".repeat(64))).unwrap();
+    assert!(kept.last().unwrap_err().to_string().contains("not the set that was kept"));
+    fs::write(kept.directory.join("last"), "../policies\n").unwrap();
+    assert!(kept.last().unwrap_err().to_string().contains("it names no set"));
+}
+
+#[test]
+fn a_directory_that_cannot_be_written_is_an_error() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path().join("policies");
+    write(&root, 1);
+    let bundle = read(&root).unwrap();
+    let digests = Policies::load(&bundle.source).unwrap().digests().clone();
+    let in_the_way = Kept { directory: root.join("schema.cedarschema"), sets_max: 2 };
+    in_the_way.keep(&bundle, &digests).unwrap_err();
+    assert!(in_the_way.last().is_err());
+}
+
+#[test]
+fn what_is_kept_is_the_owners_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let (root, kept) = (directory.path().join("policies"), kept(directory.path(), 2));
+    write(&root, 1);
+    let bundle = read(&root).unwrap();
+    let digests = Policies::load(&bundle.source).unwrap().digests().clone();
+    kept.keep(&bundle, &digests).unwrap();
+    let mode = fs::metadata(&kept.directory).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
+}
