@@ -208,7 +208,8 @@ mod tests {
             "unless { context.c == 2 }",
             "when { context.a == 1 } when { context.b } unless { context.a == 9 }",
             "when { (context.b && (context.a == 1)) && !(context.a == 3) }",
-            "when { context.a == 1 && if context.b then context.a < 5 && context.b else false }",
+            "when { context.a == 1 && (if context.b then context.a < 5 && context.b else false) }",
+            "when { if context.b then context.a == 1 && context.b else context.a == 2 }",
             "when { context.a + 9223372036854775807 > 0 && context.b }",
             "when { context.s like \"*&&*\" // && false\n && [1, 2].contains(context.a) }",
         ];
@@ -251,7 +252,10 @@ mod tests {
         let inputs = inputs(json!({ "a": 1 }));
         let told: Vec<_> = parts
             .conditions()
-            .map(|part| (&text[part.place.start - 100..part.place.end - 100], part.values(&inputs)))
+            .map(|part| {
+                let place = part.place.start - 100..part.place.end - 100;
+                (text.get(place).unwrap(), part.values(&inputs))
+            })
             .collect();
         assert_eq!(
             told,

@@ -86,10 +86,15 @@ mod tests {
         assert_eq!(code, 0, "{out}");
         let tests = fs::read_to_string(file.path()).unwrap();
         let (code, again) = run(copy(&tests).path(), None);
-        assert_eq!((code, out.lines().last()), (0, again.lines().last()));
+        // Conditions are seen by cases of our own alone.
+        let counts = |out: &str| {
+            let line = out.lines().last().unwrap_or_default();
+            line.split(" conditions=").next().map(str::to_owned)
+        };
+        assert_eq!((code, counts(&out)), (0, counts(&again)));
         let (code, other) = run(copy(&tests.replacen("\"allow\"", "\"deny\"", 1)).path(), None);
         assert!(
-            other.contains("the answer is Allow, expected Deny") && other.ends_with(" failed=1\n")
+            other.contains("the answer is Allow, expected Deny") && other.contains(" failed=1 ")
         );
         assert_eq!(code, 1, "{other}");
     }
