@@ -197,7 +197,7 @@ fn kept_sets_are_found_by_their_digests_and_the_oldest_go() {
     // The one in force is kept even if none may be.
     let none = Kept { sets_max: 0, ..kept };
     none.keep(&sets[2].0, &sets[2].1).unwrap();
-    assert_eq!((names(&none), none.last().unwrap().0 == sets[2].0), (1, true));
+    assert_eq!((names(&none), none.last().unwrap().0.is_same(&sets[2].0)), (1, true));
 }
 
 #[test]
