@@ -129,7 +129,9 @@ impl Rig {
             restore(&self.setting.dir().join("candidate"), &self.sound);
         }
         for (name, text) in &row.write {
-            fs::write(place(name), text).expect("written");
+            let path = place(name);
+            fs::create_dir_all(path.parent().expect("a directory")).expect("a directory");
+            fs::write(path, text).expect("written");
         }
         for (name, left) in &row.cut {
             let text = fs::read(place(name)).expect("a file");
