@@ -9,7 +9,8 @@
 //! An erring `forbid` refuses, as `unavailable`: Cedar alone would skip it, and so allow. An
 //! erring `permit` does not count. A question that the schema does not declare is never allowed.
 //!
-//! This crate alone names `cedar_policy`. It reads no file, clock, environment or socket, it maps
+//! This crate alone decides; only `prover`, which compares sets, names `cedar_policy` beside it. It
+//! reads no file, clock, environment or socket, it maps
 //! no error to a page or a header (the shell does), and it keeps no cache of decisions.
 
 mod annotations;
