@@ -10,8 +10,8 @@
 //! erring `permit` does not count. A question that the schema does not declare is never allowed.
 //!
 //! This crate alone decides; only `prover`, which compares sets, names `cedar_policy` beside it. It
-//! reads no file, clock, environment or socket, it maps
-//! no error to a page or a header (the shell does), and it keeps no cache of decisions.
+//! reads no file, clock, environment or socket, it maps no error to a page or a header (the shell
+//! does), and it keeps no cache of decisions.
 
 mod annotations;
 pub mod cases;
