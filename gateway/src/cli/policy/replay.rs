@@ -5,7 +5,7 @@
 //! that decided must be there, by the digests in the event: a difference means nothing if the
 //! answer was not that set's. Nothing is verified here, and nothing is sent anywhere.
 
-mod record;
+pub(super) mod record;
 mod sets;
 mod tally;
 
@@ -180,4 +180,4 @@ fn ask(event: &Event<'_>, sets: &mut Sets, candidate: Option<&Policies>, tally: 
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -17,12 +17,12 @@ use serde_json::value::RawValue;
 
 /// The parts of an event that replay needs.
 #[derive(Debug, Deserialize)]
-pub(super) struct Event<'a> {
+pub(in crate::cli::policy) struct Event<'a> {
     class_uid: u32,
     #[serde(borrow)]
     metadata: Metadata<'a>,
     #[serde(borrow)]
-    pub(super) unmapped: Unmapped<'a>,
+    pub(in crate::cli::policy) unmapped: Unmapped<'a>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -34,33 +34,33 @@ struct Metadata<'a> {
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Unmapped<'a> {
+pub(in crate::cli::policy) struct Unmapped<'a> {
     #[serde(borrow)]
-    pub(super) route: Option<Cow<'a, str>>,
+    pub(in crate::cli::policy) route: Option<Cow<'a, str>>,
     #[serde(borrow)]
-    pub(super) question: Option<&'a RawValue>,
+    pub(in crate::cli::policy) question: Option<&'a RawValue>,
     #[serde(borrow)]
-    pub(super) facts: Option<&'a RawValue>,
+    pub(in crate::cli::policy) facts: Option<&'a RawValue>,
     #[serde(borrow)]
-    pub(super) cedar: Option<&'a RawValue>,
+    pub(in crate::cli::policy) cedar: Option<&'a RawValue>,
 }
 
 impl<'a> Event<'a> {
     /// The event, if policy decided it: 6003.
-    pub(super) fn decided(value: &'a [u8]) -> anyhow::Result<Option<Self>> {
+    pub(in crate::cli::policy) fn decided(value: &'a [u8]) -> anyhow::Result<Option<Self>> {
         let event: Self = serde_json::from_slice(value).context("an event that is none of ours")?;
         let is_decision = event.metadata.event_code == "decision" && event.class_uid == 6003;
         Ok(is_decision.then_some(event))
     }
 
     /// The decision's id.
-    pub(super) fn id(&self) -> &str {
+    pub(in crate::cli::policy) fn id(&self) -> &str {
         &self.metadata.uid
     }
 }
 
 /// Hands every event of the record at `from` to `each`, logs in order.
-pub(super) fn every(
+pub(in crate::cli::policy) fn every(
     from: &Path,
     mut each: impl FnMut(&[u8]) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {

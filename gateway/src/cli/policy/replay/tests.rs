@@ -17,7 +17,7 @@ struct Line {
 }
 
 /// A record of decisions by the starter policies, and the set that made them, kept.
-struct Setting {
+pub(in crate::cli::policy) struct Setting {
     directory: tempfile::TempDir,
 }
 
@@ -26,7 +26,7 @@ const WHAT: [(&str, &str, &str); 3] =
     [("Orders", "get", "o-1001"), ("Orders", "get", "o-1002"), ("Public", "view", "home")];
 
 impl Setting {
-    fn new() -> Self {
+    pub(in crate::cli::policy) fn new() -> Self {
         let setting = Self { directory: tempfile::tempdir().unwrap() };
         let starter = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies");
         let bundle = Bundle::read(&starter, Source::default(), false).unwrap();
@@ -50,7 +50,7 @@ impl Setting {
         setting
     }
 
-    fn path(&self, name: &str) -> std::path::PathBuf {
+    pub(in crate::cli::policy) fn path(&self, name: &str) -> std::path::PathBuf {
         self.directory.path().join(name)
     }
 
@@ -64,16 +64,20 @@ impl Setting {
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
-    /// The exit code and what is told; words that begin with `@` are paths here.
-    fn run(&self, arguments: &str) -> (u8, String) {
-        let words = format!("replay --from @events.jsonl --bundles @kept {arguments}");
-        let words: Vec<String> = words
+    /// A command's words; those that begin with `@` are paths here.
+    pub(in crate::cli::policy) fn words(&self, command: &str) -> Vec<String> {
+        command
             .split_whitespace()
             .map(|word| match word.strip_prefix('@') {
                 Some(name) => self.path(name).display().to_string(),
                 None => word.to_owned(),
             })
-            .collect();
+            .collect()
+    }
+
+    /// The exit code and what is told.
+    fn run(&self, arguments: &str) -> (u8, String) {
+        let words = self.words(&format!("replay --from @events.jsonl --bundles @kept {arguments}"));
         let mut out = Vec::new();
         let code = Line::try_parse_from(words).unwrap().replay.run(&mut out).unwrap();
         (code, String::from_utf8(out).unwrap())
