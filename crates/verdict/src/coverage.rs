@@ -2,7 +2,8 @@
 //! whether some case saw it hold, and some case saw it not hold.
 //!
 //! A condition counts only where Cedar comes to it: behind one that did not hold it may stand
-//! for anything. Templates are left out: what their links come to hangs on who is linked.
+//! for anything. A template is seen through its links; one that nobody is linked to decides nothing,
+//! and is left out.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -10,7 +11,7 @@ use std::ops::Range;
 use crate::cases::Case;
 use crate::compiled::Compiled;
 use crate::decide::Policies;
-use crate::inputs::InputError;
+use crate::inputs::{InputError, Inputs};
 use crate::problem::position;
 use crate::reads::Reads;
 use crate::source::Source;
@@ -26,7 +27,7 @@ pub struct Coverage {
 /// What the cases saw of one scope or condition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Covered {
-    /// The policy's `@id`.
+    /// The policy's `@id`, or the template's.
     pub policy: String,
     /// The file, relative to the policies directory.
     pub file: String,
@@ -66,10 +67,9 @@ impl Coverage {
     }
 }
 
-/// A policy whose parts are watched.
+/// A text in a file whose parts are watched: a policy, or a template through its links.
 struct Watched<'a> {
-    compiled: &'a Compiled,
-    parts: Parts,
+    policies: Vec<(&'a Compiled, Parts)>,
     /// Places in the coverage: of the scope, if it can be false, and of each condition.
     scope: Option<usize>,
     conditions: Vec<usize>,
@@ -91,12 +91,16 @@ impl Policies {
         let (mut watched, mut coverage) = (Vec::new(), Coverage::default());
         for (file, read) in files {
             let text = source.files.get(file).map_or("", String::as_str);
-            for (offset, compiled) in read.placed() {
-                let parts = Parts::of(&compiled.policy, offset);
+            let policies = read.placed().map(|(offset, one)| (offset, one.id(), vec![one]));
+            let templates = read.templates().map(|(offset, id)| (offset, id, self.links_of(id)));
+            for (offset, id, all) in policies.chain(templates) {
+                let parts = all.iter().map(|one| Parts::of(&one.policy, offset));
+                let policies: Vec<_> = all.iter().copied().zip(parts).collect();
+                let Some((first, parts)) = policies.first() else { continue };
                 let mut add = |place: Range<usize>, part: String| {
                     let (line, column) = position(text, place.start);
                     coverage.parts.push(Covered {
-                        policy: compiled.id().to_owned(),
+                        policy: id.to_owned(),
                         file: file.clone(),
                         line,
                         column,
@@ -107,14 +111,26 @@ impl Policies {
                     });
                     coverage.parts.len() - 1
                 };
-                let scope = parts.scope_text().map(|text| add(parts.head(), text));
+                let scope = parts.scope_text().map(|filled| {
+                    let written = || text.get(parts.head()).map(words);
+                    let is_link = first.policy.template_id().is_some();
+                    let shown = if is_link { written() } else { None };
+                    add(parts.head(), shown.unwrap_or(filled))
+                });
                 let conditions =
                     parts.conditions().map(|part| add(part.place.clone(), part.text.clone()));
                 let conditions = conditions.collect();
-                watched.push(Watched { compiled, parts, scope, conditions });
+                watched.push(Watched { policies, scope, conditions });
             }
         }
         (watched, coverage)
+    }
+
+    fn links_of(&self, template: &str) -> Vec<&Compiled> {
+        let is_of = |one: &&Compiled| {
+            one.policy.template_id().is_some_and(|id| AsRef::<str>::as_ref(id) == template)
+        };
+        self.links.iter().map(AsRef::as_ref).filter(is_of).collect()
     }
 
     fn see(
@@ -124,24 +140,19 @@ impl Policies {
         coverage: &mut Coverage,
     ) -> Result<(), InputError> {
         let asked = self.maker().asked(&case.principal, &case.action, &case.resource)?;
-        let matching: BTreeSet<&str> =
-            self.numbered(&asked.matching()?).map(Compiled::id).collect();
+        let at_ms = self.at_ms(case.facts.conn.received_ms);
+        let matching: BTreeSet<&str> = self
+            .numbered(&asked.matching()?)
+            .filter(|one| !one.until.is_over(at_ms))
+            .map(Compiled::id)
+            .collect();
         let inputs = asked.inputs(&case.facts, Reads::EVERYTHING)?;
-        for Watched { compiled, parts, scope, conditions } in watched {
-            let in_scope = matching.contains(compiled.id());
-            coverage.saw(*scope, in_scope);
-            if !in_scope {
-                continue;
-            }
-            let steps = parts.ask(&inputs);
-            let steps = steps.iter().filter(|step| step.part.kind != Kind::Scope);
-            for (step, at) in steps.zip(conditions).filter(|(step, _)| step.reached) {
-                let is_true = match (&step.came, step.part.kind) {
-                    (Came::On, Kind::When | Kind::Scope) | (Came::Off, Kind::Unless) => true,
-                    (Came::Off, Kind::When | Kind::Scope) | (Came::On, Kind::Unless) => false,
-                    (Came::Unreached | Came::Erred(_), _) => continue,
-                };
-                coverage.saw(Some(*at), is_true);
+        for Watched { policies, scope, conditions } in watched {
+            let in_scope = policies.iter().filter(|(one, _)| matching.contains(one.id()));
+            let mut seen = in_scope.peekable();
+            coverage.saw(*scope, seen.peek().is_some());
+            for (_, parts) in seen {
+                coverage.saw_conditions(parts, conditions, &inputs);
             }
         }
         Ok(())
@@ -149,9 +160,28 @@ impl Policies {
 }
 
 impl Coverage {
+    /// What the conditions of a policy come to whose scope is true.
+    fn saw_conditions(&mut self, parts: &Parts, conditions: &[usize], inputs: &Inputs) {
+        let steps = parts.ask(inputs);
+        let steps = steps.iter().filter(|step| step.part.kind != Kind::Scope);
+        for (step, at) in steps.zip(conditions).filter(|(step, _)| step.reached) {
+            let is_true = match (&step.came, step.part.kind) {
+                (Came::On, Kind::When | Kind::Scope) | (Came::Off, Kind::Unless) => true,
+                (Came::Off, Kind::When | Kind::Scope) | (Came::On, Kind::Unless) => false,
+                (Came::Unreached | Came::Erred(_), _) => continue,
+            };
+            self.saw(Some(*at), is_true);
+        }
+    }
+
     fn saw(&mut self, at: Option<usize>, is_true: bool) {
         let Some(part) = at.and_then(|at| self.parts.get_mut(at)) else { return };
         part.seen_true |= is_true;
         part.seen_false |= !is_true;
     }
+}
+
+/// In one line.
+fn words(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -288,6 +288,11 @@ impl PolicyFile {
             Body::Wrong(_) => None,
         })
     }
+
+    /// Each template's byte offset in the file, and its id.
+    pub(crate) fn templates(&self) -> impl Iterator<Item = (usize, &str)> {
+        self.templates.iter().filter_map(|one| Some((one.offset, one.id.as_deref()?)))
+    }
 }
 
 impl Parsed {
