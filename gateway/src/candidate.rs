@@ -11,10 +11,9 @@ use std::sync::Arc;
 use ledger::event::CandidateDigests;
 use ring::digest::{SHA256, digest};
 use uuid::Uuid;
-use verdict::Policies;
 
 use crate::config::{Config, Problem};
-use crate::snapshot::policies_of;
+use crate::snapshot::{PolicySet, of_candidate};
 
 pub(crate) use trials::Trials;
 
@@ -55,21 +54,23 @@ pub enum Candidate {
 /// A candidate that is asked.
 #[derive(Debug)]
 pub struct Loaded {
-    policies: Policies,
+    set: Arc<PolicySet>,
     digests: Arc<CandidateDigests>,
     share: Share,
 }
 
 impl Candidate {
-    /// Loads what the configuration names, as the policies that are enforced are loaded.
-    pub fn load(config: &Config) -> Self {
+    /// Loads what the configuration names, as the policies that are enforced are loaded: what is
+    /// the same as `before` is not read again.
+    pub fn load(config: &Config, before: Option<&Self>) -> Self {
         let Some(candidate) = &config.policies.candidate else { return Self::Absent };
-        let mut problems = Vec::new();
-        match policies_of(&candidate.directory, config, &mut problems) {
-            Some(policies) if problems.is_empty() => {
-                Self::Loaded(Arc::new(Loaded::new(policies, candidate.share)))
-            }
-            _ => {
+        let before = match before {
+            Some(Self::Loaded(loaded)) => Some(&loaded.set),
+            Some(Self::Absent | Self::Broken(_)) | None => None,
+        };
+        match of_candidate(&candidate.directory, config, before) {
+            Ok(set) => Self::Loaded(Arc::new(Loaded::new(set, candidate.share))),
+            Err(mut problems) => {
                 for problem in &mut problems {
                     problem.message = format!("the candidate: {}", problem.message);
                 }
@@ -111,11 +112,10 @@ impl Candidate {
 }
 
 impl Loaded {
-    fn new(policies: Policies, share: Share) -> Self {
-        let verdict::Digests { policies: of_policies, schema, entities } =
-            policies.digests().clone();
-        let digests = CandidateDigests { policies: of_policies, schema, entities };
-        Self { policies, digests: Arc::new(digests), share }
+    fn new(set: Arc<PolicySet>, share: Share) -> Self {
+        let verdict::Digests { policies, schema, entities } = set.policies.digests().clone();
+        let digests = CandidateDigests { policies, schema, entities };
+        Self { set, digests: Arc::new(digests), share }
     }
 }
 

@@ -221,6 +221,8 @@ pub struct Readings<'a> {
     pub policies: &'a PolicySet,
     /// The set in force is kept; `None` if sets are not kept.
     pub kept: Option<bool>,
+    /// When it is asked, in milliseconds since 1970.
+    pub now_ms: i64,
 }
 
 impl Readings<'_> {
@@ -240,6 +242,9 @@ impl Readings<'_> {
         writeln!(to, "portcullis_policies_info{{digest=\"{digest}\",revision=\"{revision}\"}} 1")?;
         let help = "1 while the policies are the last set that was kept, as the directory was wrong at the start.";
         gauge(to, "policies_from_kept", help, u64::from(self.policies.is_kept()))?;
+        let over = self.policies.policies.links_over(self.now_ms).count() as u64;
+        let help = "Links whose end has come: they count no more.";
+        gauge(to, "policies_links_over", help, over)?;
         let Some(kept) = self.kept else { return Ok(()) };
         let help =
             "0 while the policies in force could not be kept for the next start and for replay.";
@@ -442,8 +447,17 @@ mod tests {
             let shipper = Some(&shipper::Status::default());
             let candidate = &Candidate::Broken(vec![problem()]);
             let (ledger, tally, policies) = (&status(), &tally, &set());
-            let kept = Some(false);
-            metrics.text(&Readings { ledger, shipper, tally, upstreams, candidate, policies, kept })
+            let (kept, now_ms) = (Some(false), 1);
+            metrics.text(&Readings {
+                ledger,
+                shipper,
+                tally,
+                upstreams,
+                candidate,
+                policies,
+                kept,
+                now_ms,
+            })
         };
         let mut kinds = Vec::new();
         let mut samples = BTreeMap::new();
@@ -531,6 +545,7 @@ mod tests {
             (&info, 1),
             ("portcullis_policies_from_kept", 0),
             ("portcullis_policies_kept", 0),
+            ("portcullis_policies_links_over", 0),
             ("portcullis_connections_total", 1),
             ("portcullis_handshakes_failed_total", 0),
             ("portcullis_ledger_leaves", 10),

@@ -303,6 +303,7 @@ impl Running {
                     candidate: snapshot.candidate(),
                     policies: snapshot.policy_set(),
                     kept: loads.last().kept,
+                    now_ms: now_ms(),
                 };
                 gateway.metrics().text(&readings)
             },
@@ -366,7 +367,8 @@ impl Running {
         let next = self.gateway.snapshots().replace(next);
         next.candidate().log();
         self.tell(&next, load).await;
-        let outcome = Outcome { problems: Vec::new(), kept };
+        let candidate = next.candidate().problems().iter().map(ToString::to_string).collect();
+        let outcome = Outcome { problems: Vec::new(), kept, candidate };
         let same_keys = Arc::ptr_eq(before.issuers(), next.issuers());
         loads::retire(before);
         if same_keys {
@@ -403,7 +405,7 @@ impl Running {
     async fn refused(&self, snapshot: &Snapshot, trigger: &str, problems: Vec<String>) -> Outcome {
         let load = Load::refused(trigger.to_owned(), problems.clone(), &self.loads.last());
         self.tell(snapshot, load).await;
-        Outcome { problems, kept: Vec::new() }
+        Outcome { problems, kept: Vec::new(), candidate: Vec::new() }
     }
 
     /// Tells of a load everywhere: in the log, the metrics, `/status` and the record.

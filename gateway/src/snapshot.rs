@@ -21,7 +21,7 @@ use crate::forward::{self, Upstream};
 use crate::pseudonym::{self, Pseudonyms};
 use crate::read::Exchange;
 use crate::route::{Route, Routes};
-pub(crate) use set::policies_of;
+pub(crate) use set::of_candidate;
 pub use set::{PolicySet, load, read_policies};
 
 /// What is served, exchanged as a whole.
@@ -87,7 +87,7 @@ impl Snapshot {
             Some(Parts { set, rules, issuers, issuer_configs, upstreams })
                 if problems.is_empty() =>
             {
-                let candidate = Candidate::load(&config);
+                let candidate = Candidate::load(&config, before.map(Self::candidate));
                 Ok(Self {
                     config,
                     set,
@@ -186,7 +186,7 @@ impl Snapshot {
 pub fn problems(config: &Config, path: &Path) -> Vec<Problem> {
     let mut problems = Vec::new();
     let _ = parts(config, path, set::of_directory(config, None), None, &mut problems);
-    problems.extend_from_slice(Candidate::load(config).problems());
+    problems.extend_from_slice(Candidate::load(config, None).problems());
     problems
 }
 

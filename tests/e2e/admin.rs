@@ -34,7 +34,10 @@ fn an_operator_sees_the_status_and_reloads() {
 
     let reload = ask("POST", "/reload");
     assert_eq!(reload.status(), 200, "{}", reload.text());
-    assert_eq!(json(&reload), serde_json::json!({"accepted": true, "problems": [], "kept": []}));
+    assert_eq!(
+        json(&reload),
+        serde_json::json!({"accepted": true, "problems": [], "kept": [], "candidate_problems": []})
+    );
 
     let config = fs::read_to_string(setting.config()).expect("the configuration");
     let other = config.replace("bytes_max: 256MiB", "bytes_max: 128MiB");

@@ -24,7 +24,7 @@ use crate::facts::ContextKey;
 use crate::index::{Index, Nth, Part};
 use crate::inputs::{InputError, Inputs, Maker, Types, Who};
 use crate::invariants::Invariant;
-use crate::links::ExpiredLink;
+use crate::links::DatedLink;
 use crate::memo::Memo;
 use crate::outcome::{
     Basis, Class, Decision, Obligations, Permit, PolicyError, Refusal, Refused, Verdict,
@@ -61,7 +61,8 @@ pub struct Policies {
     pub(crate) effects: Effects,
     /// What the links make of their templates.
     pub(crate) links: Vec<Arc<Compiled>>,
-    pub(crate) expired: Vec<ExpiredLink>,
+    /// Those that have an end, whether they were loaded or over by then.
+    pub(crate) dated: Vec<DatedLink>,
     /// When it was loaded, if that was said.
     pub(crate) now_ms: Option<i64>,
     /// What is proved of it. They take no part in a decision.
@@ -141,9 +142,9 @@ impl Policies {
         &self.digests
     }
 
-    /// The links that were over when it was loaded.
-    pub fn expired_links(&self) -> &[ExpiredLink] {
-        &self.expired
+    /// The links that are over at that moment, in milliseconds since 1970, by file and place.
+    pub fn links_over(&self, at_ms: i64) -> impl Iterator<Item = &DatedLink> {
+        self.dated.iter().filter(move |link| link.is_over(at_ms))
     }
 
     pub(crate) fn maker(&self) -> Maker<'_> {

@@ -55,7 +55,7 @@ pub use decide::{AskAgainError, Policies};
 pub use effect::Effect;
 pub use explain::{ExplainError, Explained, ExplainedPart, Explanation, Flip, Outcome};
 pub use format::format;
-pub use links::{Document, ExpiredLink};
+pub use links::{DatedLink, Document};
 pub use lint::Lint;
 pub use load::UndeclaredRoute;
 pub use outcome::{

@@ -131,16 +131,13 @@ pub(crate) fn read_all<'a>(
 /// still be on its way to its decision, and its answer does not hang on when a set was loaded.
 const LEFT_OUT_AFTER_MS: i64 = 3_600_000;
 
-/// The links to load, and those that are over.
-pub(crate) fn split(
-    links: Vec<Link<'_>>,
-    now_ms: Option<i64>,
-) -> (Vec<Link<'_>>, Vec<ExpiredLink>) {
-    let Some(now_ms) = now_ms else { return (links, Vec::new()) };
-    let is_over = |link: &&Link<'_>| link.until.is_over(now_ms);
-    let expired = links.iter().filter(is_over).map(ExpiredLink::of).collect();
+/// The links to load, and all that have an end.
+pub(crate) fn split(links: Vec<Link<'_>>, now_ms: Option<i64>) -> (Vec<Link<'_>>, Vec<DatedLink>) {
+    let dated = links.iter().filter(|link| link.until != Until::Never);
+    let dated = dated.map(DatedLink::of).collect();
+    let Some(now_ms) = now_ms else { return (links, dated) };
     let left_out = now_ms.saturating_sub(LEFT_OUT_AFTER_MS);
-    (links.into_iter().filter(|link| !link.until.is_over(left_out)).collect(), expired)
+    (links.into_iter().filter(|link| !link.until.is_over(left_out)).collect(), dated)
 }
 
 /// The warning of a link that is over.
@@ -150,22 +147,27 @@ pub(crate) fn is_over(link: &Link<'_>) -> Problem {
     link.problem(Part::Whole, message).hint("it counts no more: remove it").lint(Lint::Expired)
 }
 
-/// A link that counts no more.
+/// A link that has an end.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ExpiredLink {
+pub struct DatedLink {
     /// Its file, relative to the policies directory.
     pub file: String,
     /// Where it is there, from 1.
     pub line: usize,
     /// Its id.
     pub id: String,
-    /// Until when it counted, as it is written.
+    /// Until when it counts, as it is written.
     pub until: String,
     /// Its ticket.
     pub ticket: Option<String>,
+    ends: Until,
 }
 
-impl ExpiredLink {
+impl DatedLink {
+    pub(crate) fn is_over(&self, at_ms: i64) -> bool {
+        self.ends.is_over(at_ms)
+    }
+
     fn of(link: &Link<'_>) -> Self {
         Self {
             file: link.file.to_owned(),
@@ -173,6 +175,7 @@ impl ExpiredLink {
             id: link.id.clone(),
             until: link.written.clone(),
             ticket: link.ticket.clone(),
+            ends: link.until,
         }
     }
 }

@@ -76,7 +76,7 @@ impl Policies {
             files,
             effects: Effects::default(),
             links,
-            expired: Vec::new(),
+            dated: Vec::new(),
             now_ms: None,
             invariants: Vec::new(),
         })
@@ -138,7 +138,7 @@ fn load(source: &Source, before: Option<&Policies>) -> Result<Policies, Vec<Prob
         (None, None) => None,
     };
     let links = links::read_all(&layout.links, &source.links, &mut problems);
-    let (links, expired) = links::split(links, source.now_ms);
+    let (links, dated) = links::split(links, source.now_ms);
     let (invariants, wrong) =
         invariants::read(&layout.invariants, &source.annotations, schema.as_deref());
     problems.extend(wrong);
@@ -160,7 +160,7 @@ fn load(source: &Source, before: Option<&Policies>) -> Result<Policies, Vec<Prob
             let links = linked.into_iter().flatten().map(|linked| linked.policy).collect();
             let mut policies = Policies::of(files.into_kept(), links, known, digests)
                 .map_err(|problem| vec![problem])?;
-            policies.expired = expired;
+            policies.dated = dated;
             policies.now_ms = source.now_ms;
             policies.annotations.clone_from(&source.annotations);
             policies.invariants = invariants;

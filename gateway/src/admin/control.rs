@@ -30,6 +30,8 @@ pub struct Outcome {
     pub problems: Vec<String>,
     /// Sections that changed, and stay as they were until the next start.
     pub kept: Vec<&'static str>,
+    /// Why the candidate is left out; that is no reason to refuse the rest.
+    pub candidate: Vec<String>,
 }
 
 /// What can be asked.
@@ -77,10 +79,16 @@ impl<S: Fn() -> Value + Send + Sync + 'static> Control<S> {
         let Some(outcome) = answer.await.ok().filter(|_| asked) else {
             return page(StatusCode::SERVICE_UNAVAILABLE, "stopping\n");
         };
-        let Outcome { problems, kept } = outcome;
+        let Outcome { problems, kept, candidate } = outcome;
         let accepted = problems.is_empty();
         let status = if accepted { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
-        told(status, &json!({"accepted": accepted, "problems": problems, "kept": kept}))
+        let said = json!({
+            "accepted": accepted,
+            "problems": problems,
+            "kept": kept,
+            "candidate_problems": candidate,
+        });
+        told(status, &said)
     }
 }
 
@@ -128,7 +136,8 @@ mod tests {
             let Some(problems) = problems else { return drop(asked) };
             if let Some(reply) = asked.recv().await {
                 let problems = problems.iter().map(|problem| (*problem).to_owned()).collect();
-                reply.send(Outcome { problems, kept: vec!["audit"] }).unwrap();
+                let candidate = vec!["c:1:1: no".to_owned()];
+                reply.send(Outcome { problems, kept: vec!["audit"], candidate }).unwrap();
             }
         };
         let answering = async {
@@ -151,7 +160,8 @@ mod tests {
     async fn status_and_reload() {
         check("GET /status host=127.0.0.1:9901", "200 { \"ready\": true }").await;
         check("GET /status host=LOCALHOST:9901", "200 { \"ready\": true }").await;
-        let done = "200 { \"accepted\": true, \"problems\": [], \"kept\": [ \"audit\" ] }";
+        let done = "200 { \"accepted\": true, \"problems\": [], \"kept\": [ \"audit\" ], \
+                    \"candidate_problems\": [ \"c:1:1: no\" ] }";
         check("POST /reload host=127.0.0.1:9901", done).await;
         check("GET /reload host=127.0.0.1:9901", "405 method not allowed").await;
         check("POST /status host=127.0.0.1:9901", "405 method not allowed").await;
@@ -162,8 +172,8 @@ mod tests {
     #[tokio::test]
     async fn a_reload_that_was_not_taken_over_says_why() {
         let head = "POST /reload host=127.0.0.1:9901";
-        let want =
-            "422 { \"accepted\": false, \"problems\": [ \"p:1:1: no\" ], \"kept\": [ \"audit\" ] }";
+        let want = "422 { \"accepted\": false, \"problems\": [ \"p:1:1: no\" ], \"kept\": [ \"audit\" ], \
+                    \"candidate_problems\": [ \"c:1:1: no\" ] }";
         assert_eq!(ask(head, Some(&["p:1:1: no"])).await, want);
         assert_eq!(ask(head, None).await, "503 stopping");
     }

@@ -55,7 +55,7 @@ impl Trials {
     /// Starts the thread. Without it every decision is dropped, and the operator told.
     pub(crate) fn start(metrics: Arc<Metrics>) -> Self {
         let ask = |asking: &Asking| {
-            asking.candidate.policies.would_answer(&asking.question, &asking.facts)
+            asking.candidate.set.policies.would_answer(&asking.question, &asking.facts)
         };
         Self::start_with(metrics, WAITING_MAX, ask)
     }

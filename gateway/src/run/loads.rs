@@ -143,6 +143,8 @@ impl Load {
         let changes =
             PolicyChanges { added, removed, changed, schema: *schema, entities: *entities };
         let candidate = snapshot.candidate();
+        let over: Vec<String> =
+            set.policies.links_over(now_ms).map(|link| link.id.clone()).collect();
         let left_out: Vec<String> = candidate.problems().iter().map(ToString::to_string).collect();
         let told = CandidateLoad { digests: candidate.digests(), problems: &left_out };
         let reload = Reload {
@@ -163,6 +165,7 @@ impl Load {
                 source: source(snapshot),
                 kept: self.kept,
                 changes,
+                expired_links: &over,
             }),
             problems: &self.problems,
             candidate: (!matches!(candidate, Candidate::Absent)).then_some(told),

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use verdict::{Policies, Source};
 
+use crate::asked::now_ms;
 use crate::bundle::{self, Bundle};
 use crate::config::{self, Config, Problem};
 
@@ -38,11 +39,34 @@ pub(super) fn of_directory(
     config: &Config,
     before: Option<&Arc<PolicySet>>,
 ) -> Result<Arc<PolicySet>, Vec<Problem>> {
-    let config::Policies { directory, annotations_allowed, global, require_manifest, .. } =
-        &config.policies;
+    let config::Policies { directory, require_manifest, .. } = &config.policies;
+    let set = read(directory, config, *require_manifest, before)?;
+    tell_over(&set.policies, now_ms());
+    Ok(set)
+}
+
+/// The set in the directory of a candidate, which need not be sealed.
+///
+/// # Errors
+/// Every problem, of the set and of routes that name what it does not declare.
+pub(crate) fn of_candidate(
+    directory: &Path,
+    config: &Config,
+    before: Option<&Arc<PolicySet>>,
+) -> Result<Arc<PolicySet>, Vec<Problem>> {
+    read(directory, config, false, before)
+}
+
+fn read(
+    directory: &Path,
+    config: &Config,
+    require_manifest: bool,
+    before: Option<&Arc<PolicySet>>,
+) -> Result<Arc<PolicySet>, Vec<Problem>> {
+    let config::Policies { annotations_allowed, global, .. } = &config.policies;
     let (annotations, global) = (annotations_allowed.clone(), global.clone());
     let like = Source { annotations, global, ..Source::default() };
-    let bundle = Bundle::read(directory, like, *require_manifest)?;
+    let bundle = Bundle::read(directory, like, require_manifest)?;
     let set = match before {
         Some(before) if before.bundle.is_same(&bundle) && !before.is_kept() => Arc::clone(before),
         before => {
@@ -51,7 +75,6 @@ pub(super) fn of_directory(
             Arc::new(PolicySet { policies, bundle, set_aside: Vec::new() })
         }
     };
-    tell_expired(&set.policies);
     let lacking = lacking(config, &set.policies);
     if lacking.is_empty() { Ok(set) } else { Err(lacking) }
 }
@@ -90,30 +113,6 @@ pub(super) fn start(config: &Config) -> Result<Arc<PolicySet>, Vec<Problem>> {
         Err(error) => wrong.push(problem(chained(&error))),
     }
     Err(wrong)
-}
-
-/// The policies of another directory, a candidate's, and every problem of theirs and of routes
-/// that name what they do not declare.
-pub(crate) fn policies_of(
-    directory: &Path,
-    config: &Config,
-    problems: &mut Vec<Problem>,
-) -> Option<Policies> {
-    let config::Policies { annotations_allowed, global, .. } = &config.policies;
-    let (annotations, global) = (annotations_allowed.clone(), global.clone());
-    let like = Source { annotations, global, ..Source::default() };
-    let loaded = Bundle::read(directory, like, false)
-        .and_then(|bundle| parse(directory, &bundle.source, None));
-    match loaded {
-        Ok(policies) => {
-            problems.extend(lacking(config, &policies));
-            Some(policies)
-        }
-        Err(found) => {
-            problems.extend(found);
-            None
-        }
-    }
 }
 
 /// The text of a policies directory that somebody works at: it must hold still, and need not
@@ -161,9 +160,9 @@ fn parse(
 }
 
 /// Names the links that count no more.
-fn tell_expired(policies: &Policies) {
-    for link in policies.expired_links() {
-        let verdict::ExpiredLink { file, line, id, until, ticket } = link;
+fn tell_over(policies: &Policies, now_ms: i64) {
+    for link in policies.links_over(now_ms) {
+        let verdict::DatedLink { file, line, id, until, ticket, .. } = link;
         tracing::warn!(file, line, link = id, until, ticket, "a link is over, and counts no more");
     }
 }

@@ -161,6 +161,8 @@ pub struct PolicySet<'a> {
     pub kept: Option<bool>,
     /// What the load changed; nothing if it was refused.
     pub changes: PolicyChanges<'a>,
+    /// Its links that are over, by their ids; counted and named as changes are.
+    pub expired_links: &'a [String],
 }
 
 /// What a load changed, policies by their ids. All are counted, the first
@@ -216,6 +218,7 @@ struct Set<'a> {
     changed: Ids<'a>,
     schema_changed: bool,
     entities_changed: bool,
+    expired_links: Ids<'a>,
 }
 
 #[derive(Serialize)]
@@ -226,14 +229,14 @@ struct Ids<'a> {
 
 impl<'a> PolicySet<'a> {
     fn cut(self, cutter: &mut Cutter) -> Set<'a> {
-        let Self { digest, revision, author, sealed, source, kept, changes } = self;
+        let Self { digest, revision, author, sealed, source, kept, changes, expired_links } = self;
         let mut ids = |of: &'a [String]| {
             let first = of.iter().take(limit::POLICY_IDS_MAX);
             let ids = first.map(|id| cutter.text(id, limit::POLICY_ID_BYTES_MAX)).collect();
             Ids { count: of.len(), ids }
         };
         let (added, removed) = (ids(changes.added), ids(changes.removed));
-        let changed = ids(changes.changed);
+        let (changed, expired_links) = (ids(changes.changed), ids(expired_links));
         let mut declared = |text: &'a str| cutter.text(text, limit::DECLARED_BYTES_MAX);
         Set {
             digest,
@@ -247,6 +250,7 @@ impl<'a> PolicySet<'a> {
             changed,
             schema_changed: changes.schema,
             entities_changed: changes.entities,
+            expired_links,
         }
     }
 }

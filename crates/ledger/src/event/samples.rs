@@ -249,6 +249,7 @@ fn lifecycle() -> Vec<Record> {
         source: PolicySource::Directory,
         kept: Some(true),
         changes,
+        expired_links: &one,
     };
     let reload = Reload {
         what: Reloaded::Policies,

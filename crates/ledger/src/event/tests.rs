@@ -474,6 +474,7 @@ fn a_load_counts_every_policy_and_names_the_first() {
             source: PolicySource::Kept,
             kept: Some(false),
             changes,
+            expired_links: &ids,
         };
         let reload = Reload {
             what: Reloaded::Config,
@@ -486,7 +487,7 @@ fn a_load_counts_every_policy_and_names_the_first() {
         };
         let event = json(&reload.record(uid(1), 1, &producer()).unwrap());
         let told = &event["unmapped"]["policies"];
-        for kind in ["added", "removed", "changed"] {
+        for kind in ["added", "removed", "changed", "expired_links"] {
             assert_eq!(told[kind]["count"], count, "{kind}");
             assert_eq!(told[kind]["ids"].as_array().map(Vec::len), Some(named), "{kind}");
         }

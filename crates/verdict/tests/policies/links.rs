@@ -97,16 +97,65 @@ fn a_link_counts_until_its_end() {
 #[test]
 fn what_is_over_is_listed() {
     let loaded = |now_ms| load(&Source { now_ms: Some(now_ms), ..with(TEMPLATES, BOOK) });
-    assert_eq!(loaded(END_MS - 1).expired_links(), []);
-    for now_ms in [END_MS, END_MS + 86_400_000] {
-        let policies = loaded(now_ms);
-        let [link] = policies.expired_links() else { panic!("{now_ms}") };
+    // Whenever it was loaded: a link ends without a load.
+    for (loaded_ms, at_ms) in [(1, END_MS), (END_MS, END_MS), (END_MS + 86_400_000, END_MS + 1)] {
+        let policies = loaded(loaded_ms);
+        assert_eq!(policies.links_over(END_MS - 1).next(), None);
+        let over: Vec<_> = policies.links_over(at_ms).collect();
+        let [link] = over.as_slice() else { panic!("{loaded_ms}") };
         assert_eq!(
             (link.file.as_str(), link.line, link.id.as_str()),
             ("links/a.yaml", 1, "ann-book")
         );
         assert_eq!((link.until.as_str(), link.ticket.as_deref()), ("2026-12-31", Some("ACME-1")));
     }
+}
+
+/// A template's parts are seen through all of its links; a template without any is left out.
+#[test]
+fn coverage_sees_a_template_through_its_links() {
+    let bob = BOOK.replace("ann", "bob").replace("book", "island").replace("one", "held");
+    let links = format!("{BOOK}{bob}");
+    let source = Source { now_ms: Some(1), ..with(TEMPLATES, &links) };
+    let case = |who: &str, action: &str, id: &str| {
+        format!(
+            "  - {{name: a, principal: {{kind: User, id: \"corp|{who}\"}}, action: \"Shop::{action}\", \
+             resource: {{kind: \"Shop::Item\", id: {id}, api: shop}}, expect: forbidden}}\n"
+        )
+    };
+    let check = |cases: &str, want: &[(&str, &str, bool, bool)]| {
+        let cases = verdict::cases::read(&yaml(&format!("cases:\n{cases}"))).unwrap();
+        let coverage = load(&source).coverage(&source, &cases);
+        let got: Vec<_> = coverage
+            .parts
+            .iter()
+            .map(|part| (part.policy.as_str(), part.text.as_str(), part.seen_true, part.seen_false))
+            .collect();
+        assert_eq!(got, want);
+    };
+    let one =
+        "permit (principal == ?principal, action == Shop::Action::\"see\", resource == ?resource)";
+    let held =
+        "permit (principal == ?principal, action == Shop::Action::\"buy\", resource == ?resource)";
+    let (is_in, price) = ("resource in Portcullis::Api::\"shop\"", "resource.price < 50");
+    check(
+        &case("ann", "see", "book"),
+        &[
+            ("one", one, true, false),
+            ("held", held, false, true),
+            ("held", is_in, false, false),
+            ("held", price, false, false),
+        ],
+    );
+    check(
+        &[case("bob", "buy", "island"), case("ann", "see", "book")].concat(),
+        &[
+            ("one", one, true, true),
+            ("held", held, true, true),
+            ("held", is_in, true, false),
+            ("held", price, false, true),
+        ],
+    );
 }
 
 #[test]

@@ -17,7 +17,9 @@ use uuid::Uuid;
 use verdict::{Action, Decision as Answer, Obligations, Policies, PolicyError, Resource, Source};
 
 use super::*;
+use crate::bundle::{Bundle, Declared};
 use crate::candidate::Share;
+use crate::snapshot::PolicySet;
 
 const NOW_MS: i64 = 1_795_262_951_123;
 
@@ -64,7 +66,7 @@ fn decision() -> Decision {
 }
 
 /// Policies that allow nobody anything.
-fn policies() -> Policies {
+fn set() -> Arc<PolicySet> {
     let schema = "namespace Orders {
       entity Order in [Portcullis::Api];
       action read appliesTo {
@@ -77,11 +79,14 @@ fn policies() -> Policies {
         ("schema.cedarschema".to_owned(), schema.to_owned()),
         ("entities/apis.json".to_owned(), apis.to_owned()),
     ]);
-    Policies::load(&Source { files, ..Source::default() }).unwrap()
+    let source = Source { files, ..Source::default() };
+    let policies = Policies::load(&source).unwrap();
+    let bundle = Bundle { source, declared: Declared::default(), sealed: false };
+    Arc::new(PolicySet { policies, bundle, set_aside: Vec::new() })
 }
 
 fn candidate(millionths: u32) -> Candidate {
-    Candidate::Loaded(Arc::new(Loaded::new(policies(), Share::of_million(millionths))))
+    Candidate::Loaded(Arc::new(Loaded::new(set(), Share::of_million(millionths))))
 }
 
 fn said(refusal: Option<Class>, errors: &[&str]) -> Basis {
@@ -182,7 +187,7 @@ async fn the_policies_of_the_candidate_are_asked() {
     let (told, _) = rig.ended("would_refuse").await;
     assert_eq!(told[0]["agreement"], "would_refuse");
     assert_eq!(told[0]["refusal"], "unauthenticated");
-    assert_eq!(told[0]["digests"]["policies"], policies().digests().policies);
+    assert_eq!(told[0]["digests"]["policies"], set().policies.digests().policies);
 }
 
 #[tokio::test]
@@ -255,7 +260,7 @@ async fn what_waits_too_long_is_late() {
     let ledger = ledger(dir.path());
     let check = async |waited: Duration, want| {
         let mut receipt = ledger.open(decision(), Durability::Buffered, ()).await.unwrap();
-        let loaded = Arc::new(Loaded::new(policies(), Share::of_million(1_000_000)));
+        let loaded = Arc::new(Loaded::new(set(), Share::of_million(1_000_000)));
         let asking = Asking {
             question: RecordedQuestion {
                 principal: Identity::default().principal.clone(),
