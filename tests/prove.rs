@@ -1,6 +1,8 @@
 //! What cvc5 proves of policies, by the built binary: a change of the starter policies in each
 //! direction, the invariants, and the time that one edit among a hundred policies takes.
 
+mod walk_through;
+
 use std::{
     fs,
     path::Path,

@@ -88,6 +88,10 @@ fn notes(sets: &Sets<'_>) -> Vec<String> {
                 .to_owned(),
         );
     }
+    let ending = sets.old.set.ending_links().max(sets.new.set.ending_links());
+    if ending > 0 {
+        notes.push(format!("{ending} links have an end: what is proved holds until the first"));
+    }
     notes
 }
 

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use cedar_policy::{
     ActionConstraint, Effect, EntityUid, Policy, PolicyId, PolicySet, PrincipalConstraint,
-    ResourceConstraint, Schema, ValidationMode, ValidationWarning, Validator,
+    ResourceConstraint, Schema, ValidationError, ValidationMode, ValidationWarning, Validator,
 };
 use miette::Diagnostic;
 
-use crate::annotations::{self, Annotation, Carrier};
+use crate::annotations::{self, Annotation, Carrier, distance};
 use crate::compiled::Compiled;
 use crate::lint::Lint;
 use crate::problem::{Problem, Text};
@@ -175,10 +175,15 @@ impl<'a> PolicyFiles<'a> {
             ENTITY_LEVEL,
         );
         let mut problems: BTreeMap<_, Problem> = BTreeMap::new();
-        let mut note = |id: &PolicyId, kind: String, lint: Lint, error: &dyn Diagnostic| {
+        let mut note = |id: &PolicyId,
+                        kind: String,
+                        lint: Lint,
+                        error: &dyn Diagnostic,
+                        hint: Option<String>| {
             let Some((text, offset)) = files.get(id) else { return };
             for problem in text.problems(error, *offset) {
                 let problem = problem.lint(lint);
+                let problem = Problem { hint: hint.clone().or(problem.hint), ..problem };
                 let place = (problem.file.clone(), problem.line, problem.column, kind.clone());
                 let kept = problems.entry(place).or_insert_with(|| problem.clone());
                 if problem < *kept {
@@ -188,7 +193,11 @@ impl<'a> PolicyFiles<'a> {
         };
         for error in validated.validation_errors() {
             let kind = format!("{:?}", std::mem::discriminant(error));
-            note(error.policy_id(), kind, Lint::Types, error);
+            let hint = match error {
+                ValidationError::UnrecognizedActionId(_) => near_action(&error.to_string(), schema),
+                _ => None,
+            };
+            note(error.policy_id(), kind, Lint::Types, error, hint);
         }
         // A policy that nothing reaches is impossible too: that is said once.
         let unreached: HashSet<&PolicyId> = validated
@@ -201,7 +210,7 @@ impl<'a> PolicyFiles<'a> {
         };
         for warning in validated.validation_warnings().filter(|warning| !is_told(warning)) {
             let kind = format!("{:?}", std::mem::discriminant(warning));
-            note(warning.policy_id(), kind, lint_of(warning), warning);
+            note(warning.policy_id(), kind, lint_of(warning), warning, None);
         }
         problems.into_values().collect()
     }
@@ -293,6 +302,15 @@ impl PolicyFile {
     pub(crate) fn templates(&self) -> impl Iterator<Item = (usize, &str)> {
         self.templates.iter().filter_map(|one| Some((one.offset, one.id.as_deref()?)))
     }
+}
+
+/// The action that is within two edits of the one that a message names, groups included: Cedar
+/// looks for its own suggestion among those that requests can name.
+fn near_action(message: &str, schema: &Schema) -> Option<String> {
+    let named = message.rsplit('`').nth(1)?;
+    let all = schema.actions().map(|action| action.to_string());
+    let near = all.map(|action| (distance(named, &action), action)).min()?;
+    (near.0 <= 2).then(|| format!("did you mean `{}`?", near.1))
 }
 
 impl Parsed {

@@ -59,7 +59,8 @@ impl Policies {
         &self.schema
     }
 
-    /// The policies that decide, by id. A link is here as the policy that it makes.
+    /// The policies that decide, by id. A link is here as the policy that it makes, unless it was
+    /// over at the load.
     pub fn deciding(&self) -> BTreeMap<String, Policy> {
         self.by_id(false)
     }
@@ -70,8 +71,16 @@ impl Policies {
     }
 
     fn by_id(&self, shadow: bool) -> BTreeMap<String, Policy> {
+        let at_ms = self.at_ms(0);
         let all = self.policies.iter().filter(|one| one.meta.shadow == shadow);
+        let all = all.filter(|one| !one.until.is_over(at_ms));
         all.map(|one| (one.id().to_owned(), one.policy.clone())).collect()
+    }
+
+    /// How many links hold, and will end.
+    pub fn ending_links(&self) -> usize {
+        let at_ms = self.at_ms(0);
+        self.dated.iter().filter(|link| !link.is_over(at_ms)).count()
     }
 
     /// The annotations of each policy that mean something for the answer, as one text.

@@ -51,11 +51,12 @@ pub(crate) const TASKSET: Need =
 
 /// What proves a change of policies.
 pub(crate) const CVC5: Need = Need { name: "cvc5", package: "cvc5", probe: &["cvc5", "--version"] };
+pub(crate) const CURL: Need = Need { name: "curl", package: "curl", probe: &["curl", "--version"] };
 
 /// What the build needs.
 pub(crate) const BUILD: [Need; 4] = [C_COMPILER, CXX_COMPILER, MAKE, BASH];
 /// What the suites with real components need beside it.
-const COMPONENTS: [Need; 4] = [JAVA, MAVEN, PYTHON, CVC5];
+const COMPONENTS: [Need; 5] = [JAVA, MAVEN, PYTHON, CVC5, CURL];
 
 /// Everything, for demo, tests and CI.
 pub(crate) fn everything() -> Result<()> {

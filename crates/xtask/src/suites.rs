@@ -13,7 +13,7 @@ use crate::{
     compliance, equal,
     machine::{build, built, cargo, root, target, watch},
     python::python,
-    setup::{BUILD, CVC5, JAVA, MAVEN, Need, PYTHON, obtain, rust_components},
+    setup::{BUILD, CURL, CVC5, JAVA, MAVEN, Need, PYTHON, obtain, rust_components},
     tally::Tally,
 };
 
@@ -30,7 +30,7 @@ const SUITES: &[Suite] = &[
     Suite { name: "lints", needs: &BUILD, run: lints },
     Suite { name: "tests", needs: &BUILD, run: tests },
     Suite { name: "equal", needs: &BUILD, run: equal::suite },
-    Suite { name: "prove", needs: &[CVC5], run: prove },
+    Suite { name: "prove", needs: &[CVC5, CURL], run: prove },
     Suite { name: "components", needs: &[JAVA, MAVEN], run: components },
     Suite { name: "trail", needs: &[JAVA, MAVEN, PYTHON], run: trail },
     Suite { name: "compliance", needs: &[JAVA, MAVEN, PYTHON], run: compliance::check },
@@ -116,7 +116,8 @@ pub(crate) fn of_components(filter: &str) -> Result<Command> {
     Ok(cargo)
 }
 
-/// What a solver proves of policies, with the binary as it is.
+/// What a solver proves of policies, and the walk-through that has it prove, with the binaries as
+/// they are.
 fn prove() -> Result<Tally> {
     let (success, lines) = watch(&mut of_components("prove::")?)?;
     compliance::keep(&lines)?;
