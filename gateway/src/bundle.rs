@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::Path;
+use std::time::SystemTime;
 
 use verdict::Source;
 
@@ -21,13 +22,14 @@ use crate::config::{Problem, Yaml};
 use crate::read::now_ms;
 pub use kept::{Kept, KeptError, find};
 pub use manifest::{Declared, MANIFEST, REVISION};
-use walk::Files;
+pub use walk::Stamps;
+use walk::{Files, Known, Seen};
 
 /// Reads of the directory, at most, until two in a row agree.
 const READS_MAX: usize = 4;
 
 /// A set of policies: its files and what is declared of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Bundle {
     /// Schema, policies, entities and all else that lies there, and what policies may have.
     pub source: Source,
@@ -35,39 +37,57 @@ pub struct Bundle {
     pub declared: Declared,
     /// A manifest matched.
     pub sealed: bool,
+    /// What the file system said of the files, if they were read from it.
+    pub stamps: Stamps,
 }
 
 impl Bundle {
     /// Reads the set in `directory`; what is not its files is as in `like`. It must match its
-    /// manifest if it has one, and must have one if that is `required`.
+    /// manifest if it has one, and must have one if that is `required`. Files that are surely as
+    /// they were in the bundle `before` are not read again.
     ///
     /// # Errors
     /// Every problem: each file that the manifest does not have so, or why the directory cannot
     /// be read.
-    pub fn read(directory: &Path, like: Source, required: bool) -> Result<Self, Vec<Problem>> {
-        let mut before: Option<Files> = None;
+    pub fn read(
+        directory: &Path,
+        like: Source,
+        required: bool,
+        before: Option<&Self>,
+    ) -> Result<Self, Vec<Problem>> {
+        let mut last: Option<Seen> = None;
         let mut failure = changing(directory);
         for _ in 0..READS_MAX {
-            let files = match walk::files(directory) {
-                Ok(files) => files,
+            let known = match &last {
+                Some(last) => Some(Known { files: &last.files, stamps: &last.stamps }),
+                None => before.map(Self::known),
+            };
+            let seen = match walk::files(directory, known, SystemTime::now()) {
+                Ok(seen) => seen,
                 Err(problem) => {
-                    (before, failure) = (None, problem);
+                    (last, failure) = (None, problem);
                     continue;
                 }
             };
-            let agreed = before.as_ref() == Some(&files);
-            match Self::of(directory, &files, required) {
+            let agreed = last.as_ref().is_some_and(|last| last.files == seen.files);
+            match Self::of(directory, &seen.files, required) {
                 // A manifest that matches says as much as a second read.
                 Ok((declared, sealed)) if sealed || agreed => {
+                    let Seen { files, stamps } = seen;
                     let source = source(directory, without_labels(files), like)?;
-                    return Ok(Self { source, declared, sealed });
+                    return Ok(Self { source, declared, sealed, stamps });
                 }
                 Err(problems) if agreed => return Err(problems),
                 Ok(_) | Err(_) => {}
             }
-            (before, failure) = (Some(files), changing(directory));
+            (last, failure) = (Some(seen), changing(directory));
         }
         Err(vec![failure])
+    }
+
+    /// For the next read.
+    fn known(&self) -> Known<'_> {
+        Known { files: &self.source.files, stamps: &self.stamps }
     }
 
     /// Both are one set, whenever each was read; a set with links is not, as these end.
@@ -109,7 +129,7 @@ pub fn unsealed(directory: &Path, like: Source) -> Result<Bundle, Vec<Problem>> 
     let files = settled(directory)?;
     let declared = manifest::revision(directory, &files)?;
     let source = source(directory, without_labels(files), like)?;
-    Ok(Bundle { source, declared, sealed: false })
+    Ok(Bundle { source, declared, sealed: false, stamps: Stamps::default() })
 }
 
 /// Seals the set in `directory`: writes the manifest of the files that lie there now, as the last
@@ -133,13 +153,17 @@ pub fn seal(directory: &Path, declared: Declared) -> Result<(usize, Declared), V
 
 /// The files as two reads in a row have them.
 fn settled(directory: &Path) -> Result<Files, Vec<Problem>> {
-    let mut before = walk::files(directory).map_err(|problem| vec![problem])?;
+    fn read(directory: &Path, known: Option<Known<'_>>) -> Result<Seen, Vec<Problem>> {
+        walk::files(directory, known, SystemTime::now()).map_err(|problem| vec![problem])
+    }
+    let mut before = read(directory, None)?;
     for _ in 1..READS_MAX {
-        let files = walk::files(directory).map_err(|problem| vec![problem])?;
-        if files == before {
-            return Ok(files);
+        let known = Known { files: &before.files, stamps: &before.stamps };
+        let seen = read(directory, Some(known))?;
+        if seen.files == before.files {
+            return Ok(seen.files);
         }
-        before = files;
+        before = seen;
     }
     Err(vec![changing(directory)])
 }

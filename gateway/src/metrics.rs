@@ -433,7 +433,7 @@ mod tests {
 
     fn set() -> PolicySet {
         let starter = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies");
-        let mut bundle = Bundle::read(&starter, Default::default(), false).unwrap();
+        let mut bundle = Bundle::read(&starter, Default::default(), false, None).unwrap();
         bundle.declared.revision = Some("r\"1".to_owned());
         let policies = Policies::load(&bundle.source).unwrap();
         PolicySet { policies, bundle, set_aside: Vec::new() }

@@ -15,7 +15,7 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 use verdict::{Digests, Policies, Source};
 
-use super::{Bundle, Declared, replace};
+use super::{Bundle, Declared, Stamps, replace};
 
 /// Names the set that was put in force last.
 const LAST: &str = "last";
@@ -163,11 +163,11 @@ fn load(path: &Path, to_serve: bool) -> Result<(Bundle, Policies), KeptError> {
         ));
     }
     let declared = Declared { revision, author };
-    Ok((Bundle { source, declared, sealed }, policies))
+    Ok((Bundle { source, declared, sealed, stamps: Stamps::default() }, policies))
 }
 
 fn stored(bundle: &Bundle, digests: &Digests) -> Stored {
-    let Bundle { source, declared, sealed } = bundle.clone();
+    let Bundle { source, declared, sealed, .. } = bundle.clone();
     let Source { files, annotations, global, .. } = source;
     let Declared { revision, author } = declared;
     Stored {

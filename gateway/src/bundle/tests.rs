@@ -12,7 +12,7 @@ use super::*;
 /// A set that loads; `score` is what its guardrail refuses from.
 fn write(root: &Path, score: u32) {
     let starter = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies");
-    let Bundle { source, .. } = Bundle::read(&starter, Source::default(), false).unwrap();
+    let Bundle { source, .. } = Bundle::read(&starter, Source::default(), false, None).unwrap();
     for (path, text) in &source.files {
         fs::create_dir_all(root.join(path).parent().unwrap()).unwrap();
         fs::write(root.join(path), text).unwrap();
@@ -24,7 +24,7 @@ fn write(root: &Path, score: u32) {
 }
 
 fn read(root: &Path) -> Result<Bundle, Vec<Problem>> {
-    Bundle::read(root, Source::default(), false)
+    Bundle::read(root, Source::default(), false, None)
 }
 
 fn declared(revision: Option<&str>, author: Option<&str>) -> Declared {
@@ -74,7 +74,7 @@ fn a_sealed_set_is_read_until_a_file_is_not_as_it_was_sealed() {
 fn a_manifest_can_be_asked_for() {
     let directory = tempfile::tempdir().unwrap();
     write(directory.path(), 1);
-    let required = || Bundle::read(directory.path(), Source::default(), true);
+    let required = || Bundle::read(directory.path(), Source::default(), true, None);
     assert!(messages(required()).contains("there is no `MANIFEST`"));
     seal(directory.path(), Declared::default()).unwrap();
     assert!(required().unwrap().sealed);

@@ -2,11 +2,17 @@
 //!
 //! ConfigMaps and releases are swapped by one link (`..data`, or the directory itself). A read
 //! that saw two of them is no read.
+//!
+//! What was read before is not read again where the file system says that it is the same: the
+//! same file, length and times, and times that were past when it was read, so that whatever was
+//! written since has left others.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, Metadata};
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::{at_start, changing};
 use crate::config::Problem;
@@ -20,6 +26,69 @@ pub(super) const FILES_MAX: usize = 10_000;
 /// Text by path, relative to the directory and with `/`.
 pub(super) type Files = BTreeMap<String, String>;
 
+/// How long before a read a file must have been left alone for its times to tell of later writes:
+/// file systems count time in ticks, some in seconds.
+const TICK_MAX: Duration = Duration::from_secs(2);
+
+/// One read: what the files hold, and what the file system said of them.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Seen {
+    pub(super) files: Files,
+    pub(super) stamps: Stamps,
+}
+
+/// What the file system said of the files of a read.
+#[derive(Debug, Clone, Default)]
+pub struct Stamps {
+    /// When the read began.
+    at: Option<SystemTime>,
+    of: BTreeMap<String, Stamp>,
+}
+
+/// Of one file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    file: (u64, u64),
+    length: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+/// What was read before.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Known<'a> {
+    pub(super) files: &'a Files,
+    pub(super) stamps: &'a Stamps,
+}
+
+impl<'a> Known<'a> {
+    /// The text of a file that is as it was.
+    fn text(self, path: &str, now: Stamp) -> Option<&'a String> {
+        let then = self.stamps.of.get(path).filter(|then| **then == now)?;
+        let at = self.stamps.at?;
+        then.is_before(at).then(|| self.files.get(path))?
+    }
+}
+
+impl Stamp {
+    fn of(metadata: &Metadata) -> Self {
+        Self {
+            file: (metadata.dev(), metadata.ino()),
+            length: metadata.len(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+
+    /// Both times were past by a tick.
+    fn is_before(self, at: SystemTime) -> bool {
+        let Some(last) = at.checked_sub(TICK_MAX) else { return false };
+        let Ok(last) = last.duration_since(UNIX_EPOCH) else { return false };
+        let is_past = |(s, _): (i64, i64)| u64::try_from(s).is_ok_and(|s| s < last.as_secs());
+        is_past(self.modified) && is_past(self.changed)
+    }
+}
+
 /// The link that the kubelet swaps when a ConfigMap changes; what lies beside it leads through it.
 const SWAPPED: &str = "..data";
 
@@ -27,11 +96,17 @@ const SWAPPED: &str = "..data";
 ///
 /// # Errors
 /// What cannot be read, or `root` and what it leads to changed meanwhile.
-pub(super) fn files(root: &Path) -> Result<Files, Problem> {
+pub(super) fn files(
+    root: &Path,
+    known: Option<Known<'_>>,
+    now: SystemTime,
+) -> Result<Seen, Problem> {
     let failed = |error: io::Error| at_start(root, error.to_string());
     let place = Place::of(root).map_err(failed)?;
-    let files = below(root, &place.root)?;
-    if Place::of(root).map_err(failed)? == place { Ok(files) } else { Err(changing(root)) }
+    // If the clock went back, times tell nothing.
+    let known = known.filter(|known| known.stamps.at.is_some_and(|at| at <= now));
+    let seen = below(root, &place.root, known, now)?;
+    if Place::of(root).map_err(failed)? == place { Ok(seen) } else { Err(changing(root)) }
 }
 
 /// Where the links lead that are swapped.
@@ -50,8 +125,14 @@ impl Place {
 }
 
 /// The files below `place`, told of as below `root`.
-fn below(root: &Path, place: &Path) -> Result<Files, Problem> {
-    let mut files = Files::new();
+fn below(
+    root: &Path,
+    place: &Path,
+    known: Option<Known<'_>>,
+    now: SystemTime,
+) -> Result<Seen, Problem> {
+    let mut seen = Seen::default();
+    seen.stamps.at = Some(now);
     let mut open = vec![String::new()];
     while let Some(directory) = open.pop() {
         let told = root.join(&directory);
@@ -68,17 +149,26 @@ fn below(root: &Path, place: &Path) -> Result<Files, Problem> {
             };
             let relative =
                 if directory.is_empty() { name.to_owned() } else { format!("{directory}/{name}") };
-            match read(&entry.path(), &path, files.len())? {
-                Some(text) => drop(files.insert(relative, text)),
-                None => open.push(relative),
-            }
+            let from = entry.path();
+            let Some(stamp) = stamp(&from, &path, seen.files.len())? else {
+                open.push(relative);
+                continue;
+            };
+            let text = match known.and_then(|known| known.text(&relative, stamp)) {
+                Some(text) => text.clone(),
+                None => {
+                    fs::read_to_string(&from).map_err(|error| at_start(&path, error.to_string()))?
+                }
+            };
+            seen.stamps.of.insert(relative.clone(), stamp);
+            seen.files.insert(relative, text);
         }
     }
-    Ok(files)
+    Ok(seen)
 }
 
-/// The text of a file; `None` for a directory.
-fn read(from: &Path, told: &Path, files: usize) -> Result<Option<String>, Problem> {
+/// What the file system says of a file that may be read; `None` for a directory.
+fn stamp(from: &Path, told: &Path, files: usize) -> Result<Option<Stamp>, Problem> {
     let failed = |error: io::Error| at_start(told, error.to_string());
     let metadata = fs::metadata(from).map_err(failed)?;
     if metadata.is_dir() {
@@ -93,7 +183,7 @@ fn read(from: &Path, told: &Path, files: usize) -> Result<Option<String>, Proble
             format!("more than {FILES_MAX} files, or more than {FILE_BYTES_MAX} bytes in one");
         return Err(at_start(told, message));
     }
-    fs::read_to_string(from).map(Some).map_err(failed)
+    Ok(Some(Stamp::of(&metadata)))
 }
 
 #[cfg(test)]
@@ -107,7 +197,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let device = directory.path().join("zero.md");
         symlink("/dev/null", &device).unwrap();
-        let problem = files(directory.path()).unwrap_err();
+        let problem = files(directory.path(), None, SystemTime::now()).unwrap_err();
         assert_eq!(problem.file, device.display().to_string());
         assert_eq!(problem.message, "neither a file nor a directory");
     }
@@ -119,11 +209,44 @@ mod tests {
         let check = |files: usize, bytes: u64, want: bool| {
             let file = fs::File::create(&path).unwrap();
             file.set_len(bytes).unwrap();
-            assert_eq!(read(&path, &path, files).is_ok(), want, "{files} {bytes}");
+            assert_eq!(stamp(&path, &path, files).is_ok(), want, "{files} {bytes}");
         };
         check(FILES_MAX - 1, FILE_BYTES_MAX, true);
         check(FILES_MAX, 1, false);
         check(0, FILE_BYTES_MAX + 1, false);
+    }
+
+    #[test]
+    fn a_file_is_read_again_unless_it_is_surely_as_it_was() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.md");
+        let s = |s: u64| SystemTime::now() + Duration::from_secs(s);
+        let check = |first_at: SystemTime, second_at, change: &dyn Fn(), again: bool| {
+            fs::write(&path, "one").unwrap();
+            let mut first = files(directory.path(), None, first_at).unwrap();
+            // What is told of the first read is not what lies there: so it shows who is asked.
+            first.files.insert("a.md".to_owned(), "before".to_owned());
+            change();
+            let known = Known { files: &first.files, stamps: &first.stamps };
+            let second = files(directory.path(), Some(known), second_at).unwrap();
+            let want = if again { fs::read_to_string(&path).unwrap() } else { "before".to_owned() };
+            assert_eq!(second.files.get("a.md"), Some(&want));
+        };
+        check(s(10), s(11), &|| {}, false);
+        check(s(0), s(11), &|| {}, true); // written too shortly before
+        check(s(10), s(9), &|| {}, true); // the clock went back
+        check(s(10), s(11), &|| fs::write(&path, "two").unwrap(), true);
+        let another = || {
+            fs::write(directory.path().join(".b"), "two").unwrap();
+            fs::rename(directory.path().join(".b"), &path).unwrap();
+        };
+        check(s(10), s(11), &another, true);
+        let dated_back = || {
+            let modified = fs::metadata(&path).unwrap().modified().unwrap();
+            fs::write(&path, "two").unwrap();
+            fs::File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
+        };
+        check(s(10), s(11), &dated_back, true);
     }
 
     #[test]
@@ -138,7 +261,7 @@ mod tests {
         {
             symlink(from, root.join(to)).unwrap();
         }
-        let read = files(root).unwrap();
+        let read = files(root, None, SystemTime::now()).unwrap().files;
         let want = [("b.md", "b"), ("orders/a.cedar", "a")];
         assert_eq!(read, want.map(|(path, text)| (path.to_owned(), text.to_owned())).into());
     }

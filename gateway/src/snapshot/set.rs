@@ -66,7 +66,8 @@ fn read(
     let config::Policies { annotations_allowed, global, .. } = &config.policies;
     let (annotations, global) = (annotations_allowed.clone(), global.clone());
     let like = Source { annotations, global, ..Source::default() };
-    let bundle = Bundle::read(directory, like, require_manifest)?;
+    let bundle =
+        Bundle::read(directory, like, require_manifest, before.map(|before| &before.bundle))?;
     let set = match before {
         Some(before) if before.bundle.is_same(&bundle) && !before.is_kept() => Arc::clone(before),
         before => {

@@ -17,7 +17,7 @@ use uuid::Uuid;
 use verdict::{Action, Decision as Answer, Obligations, Policies, PolicyError, Resource, Source};
 
 use super::*;
-use crate::bundle::{Bundle, Declared};
+use crate::bundle::{Bundle, Declared, Stamps};
 use crate::candidate::Share;
 use crate::snapshot::PolicySet;
 
@@ -81,7 +81,8 @@ fn set() -> Arc<PolicySet> {
     ]);
     let source = Source { files, ..Source::default() };
     let policies = Policies::load(&source).unwrap();
-    let bundle = Bundle { source, declared: Declared::default(), sealed: false };
+    let bundle =
+        Bundle { source, declared: Declared::default(), sealed: false, stamps: Stamps::default() };
     Arc::new(PolicySet { policies, bundle, set_aside: Vec::new() })
 }
 

@@ -60,7 +60,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path();
         let starter = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies");
-        let starter = Bundle::read(&starter, Default::default(), false).unwrap();
+        let starter = Bundle::read(&starter, Default::default(), false, None).unwrap();
         for (path, text) in &starter.source.files {
             std::fs::create_dir_all(root.join(path).parent().unwrap()).unwrap();
             std::fs::write(root.join(path), text).unwrap();
@@ -72,7 +72,8 @@ mod tests {
             let code = seal.run(&mut out).unwrap();
             (code, String::from_utf8(out).unwrap())
         };
-        let sealed = || Bundle::read(root, Default::default(), true).map(|read| read.declared);
+        let sealed =
+            || Bundle::read(root, Default::default(), true, None).map(|read| read.declared);
         let (code, out) = seal(Some("r-1"));
         assert_eq!(code, OK, "{out}");
         assert!(out.ends_with(" revision=r-1 author=-\n"), "{out}");

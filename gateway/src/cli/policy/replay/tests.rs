@@ -29,7 +29,7 @@ impl Setting {
     pub(in crate::cli::policy) fn new() -> Self {
         let setting = Self { directory: tempfile::tempdir().unwrap() };
         let starter = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies");
-        let bundle = Bundle::read(&starter, Source::default(), false).unwrap();
+        let bundle = Bundle::read(&starter, Source::default(), false, None).unwrap();
         let policies = Policies::load(&bundle.source).unwrap();
         let kept = Kept { directory: setting.path("kept"), sets_max: 2 };
         kept.keep(&bundle, policies.digests()).unwrap();
