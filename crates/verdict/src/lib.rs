@@ -60,6 +60,7 @@ pub use lint::Lint;
 pub use load::UndeclaredRoute;
 pub use outcome::{
     Audit, Basis, Cache, Class, Decision, Obligations, Permit, PolicyError, Refusal, Refused,
+pub use matrix::{Matrix, MatrixPrincipal, MatrixResource, MatrixRow};
     Verdict,
 };
 pub use problem::Problem;
