@@ -14,7 +14,7 @@ use crate::inputs::InputError;
 use crate::problem::position;
 use crate::reads::Reads;
 use crate::source::Source;
-use crate::trace::{Came, Kind, Parts};
+use crate::trace::{Came, Kind};
 
 /// What the cases saw of each policy, by file and place.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -69,7 +69,6 @@ impl Coverage {
 /// A policy whose parts are watched.
 struct Watched<'a> {
     compiled: &'a Compiled,
-    parts: Parts,
     /// Places in the coverage: of the scope, if it can be false, and of each condition.
     scope: Option<usize>,
     conditions: Vec<usize>,
@@ -92,8 +91,10 @@ impl Policies {
         for (file, read) in files {
             let text = source.files.get(file).map_or("", String::as_str);
             for (offset, compiled) in read.placed() {
-                let parts = Parts::of(&compiled.policy, offset);
+                let parts = compiled.parts();
                 let mut add = |place: Range<usize>, part: String| {
+                    let in_file = |at: usize| offset.saturating_add(at);
+                    let place = in_file(place.start)..in_file(place.end);
                     let (line, column) = position(text, place.start);
                     coverage.parts.push(Covered {
                         policy: compiled.id().to_owned(),
@@ -111,7 +112,7 @@ impl Policies {
                 let conditions =
                     parts.conditions().map(|part| add(part.place.clone(), part.text.clone()));
                 let conditions = conditions.collect();
-                watched.push(Watched { compiled, parts, scope, conditions });
+                watched.push(Watched { compiled, scope, conditions });
             }
         }
         (watched, coverage)
@@ -127,13 +128,13 @@ impl Policies {
         let matching: BTreeSet<&str> =
             self.numbered(&asked.matching()?).map(Compiled::id).collect();
         let inputs = asked.inputs(&case.facts, Reads::EVERYTHING)?;
-        for Watched { compiled, parts, scope, conditions } in watched {
+        for Watched { compiled, scope, conditions } in watched {
             let in_scope = matching.contains(compiled.id());
             coverage.saw(*scope, in_scope);
             if !in_scope {
                 continue;
             }
-            let steps = parts.ask(&inputs);
+            let steps = compiled.parts().ask(&inputs);
             let steps = steps.iter().filter(|step| step.part.kind != Kind::Scope);
             for (step, at) in steps.zip(conditions).filter(|(step, _)| step.reached) {
                 let is_true = match (&step.came, step.part.kind) {
