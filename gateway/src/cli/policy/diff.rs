@@ -8,8 +8,9 @@ use prover::{Change, Compared, Diff as Found, Relation};
 use serde_json::json;
 use verdict::Policies;
 
-use super::means::{Format, NO_SOLVER, Proving};
-use super::{Directory, invalid};
+use super::Directory;
+use super::format::{Format, document, invalid};
+use super::means::{NO_SOLVER, Proving};
 use crate::cli::{FAILED, OK, UNVERIFIED};
 use crate::config::Problem;
 
@@ -56,7 +57,8 @@ impl Diff {
             (Ok(old), Ok(new)) => (old, new),
             (old, new) => {
                 let problems = [old.err(), new.err()].into_iter().flatten().flatten();
-                return invalid("diff", &problems.collect::<Vec<_>>(), out);
+                let problems: Vec<_> = problems.collect();
+                return invalid("diff", &problems, self.proving.format, out);
             }
         };
         let means = self.proving.means()?;
@@ -71,8 +73,7 @@ impl Diff {
                     "proved": found.proved(),
                     "solver": means.solver.as_ref().map(|solver| &solver.program),
                 });
-                serde_json::to_writer_pretty(&mut *out, &report)?;
-                writeln!(out)?;
+                document(&report, out)?;
             }
             Format::Text => {
                 if means.solver.is_none() {
