@@ -95,6 +95,24 @@ fn every_recorded_decision_asked_again_is_the_same() {
         "policy replay: decisions={asked} same={asked} newly_allowed=0 newly_denied=0 changed=0 undecidable=0 "
     );
     assert!(told.starts_with(&all), "{told}");
+    explains(&setting, &record);
+}
+
+/// Each refusal of the mix is explained by its id and the set that is kept.
+fn explains(setting: &Setting, record: &Record) {
+    let mut explained = 0;
+    for (id, event) in record.decisions().expect("each once") {
+        if text(&event["unmapped"], "/cedar/decision") != "deny" {
+            continue;
+        }
+        let verb = ["policy", "explain", id, "--from", "spool", "--config", "portcullis.yaml"];
+        let told = setting.portcullis.must(&[&verb[..], &["--format", "json"]].concat());
+        let told: Value = serde_json::from_str(&told.expect("an explanation")).expect("a document");
+        let explanation = &told["questions"][0]["explanation"];
+        assert_eq!(explanation["basis"]["refusal"], event["unmapped"]["cedar"]["refusal"], "{id}");
+        explained += 1;
+    }
+    assert!(explained >= 5, "{explained}");
 }
 
 #[test]

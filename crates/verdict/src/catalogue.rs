@@ -84,7 +84,7 @@ impl Catalogue {
     ) -> Vec<Placed<'a>> {
         let mut placed = Vec::new();
         for text in files {
-            for (offset, json) in elements(*text, problems) {
+            for (offset, json) in elements(*text, ENTITIES, problems) {
                 unknown_fields(*text, offset, json, problems);
                 match Entity::from_json_str(json, Some(schema)) {
                     Ok(entity) => placed.push(Placed { text: *text, offset, json, entity }),
@@ -166,8 +166,16 @@ impl Catalogue {
     }
 }
 
-/// Each element of the file's array with its byte offset.
-fn elements<'a>(text: Text<'a>, problems: &mut Vec<Problem>) -> Vec<(usize, &'a str)> {
+/// What a file of entities is, and how one is written.
+const ENTITIES: (&str, &str) =
+    ("entities", "write `[{\"uid\": …, \"attrs\": {}, \"parents\": []}]`");
+
+/// Each element of the file's array with its byte offset; what they are is for the problem.
+pub(crate) fn elements<'a>(
+    text: Text<'a>,
+    (what, hint): (&str, &str),
+    problems: &mut Vec<Problem>,
+) -> Vec<(usize, &'a str)> {
     let start = text.text.as_ptr().addr();
     match serde_json::from_str::<Vec<&'a RawValue>>(text.text) {
         Ok(elements) => elements
@@ -177,9 +185,9 @@ fn elements<'a>(text: Text<'a>, problems: &mut Vec<Problem>) -> Vec<(usize, &'a 
         Err(error) => {
             let reason = error.to_string();
             let reason = reason.split(" at line ").next().unwrap_or_default();
-            let mut problem = text.problem(0, format!("not a JSON array of entities: {reason}"));
+            let mut problem = text.problem(0, format!("not a JSON array of {what}: {reason}"));
             (problem.line, problem.column) = (error.line(), error.column().max(1));
-            problems.push(problem.hint("write `[{\"uid\": …, \"attrs\": {}, \"parents\": []}]`"));
+            problems.push(problem.hint(hint));
             Vec::new()
         }
     }

@@ -1,7 +1,7 @@
 //! Everything there is to say of a policies directory: what keeps it from loading, and what loads
 //! and cannot be meant so.
 //!
-//! Errors are those of [`Policies::load`], told at once. Warnings are of parts that make no
+//! Errors are those of [`Policies::load`], told at once, and tests that cannot be asked. Warnings are of parts that make no
 //! difference: a policy that no question reaches, an action or a role in it that nothing matches,
 //! an entity that nothing tells from one that is not declared. Nothing is warned of on a guess:
 //! groups come from credentials, so a group that only policies name is fine.
@@ -18,10 +18,12 @@ use crate::annotations::distance;
 use crate::cases::Case;
 use crate::catalogue::{Catalogue, Placed};
 use crate::decide::Policies;
+use crate::invariants;
 use crate::links::{self, Link, Part};
 use crate::lint::Lint;
 use crate::policy::{Parsed, PolicyFiles};
 use crate::problem::{Problem, Text};
+use crate::run_tests;
 use crate::schema;
 use crate::source::Source;
 use crate::template::ParsedTemplate;
@@ -50,9 +52,10 @@ pub struct Counts {
     pub entities: usize,
 }
 
-/// Looks at a policies directory. What `cases` name is of use, whatever policies say.
+/// Looks at a policies directory. What `cases`, tests and invariants name is of use, whatever
+/// policies say.
 pub fn check(source: &Source, cases: &[Case]) -> Checked {
-    let errors = Policies::load(source).err().unwrap_or_default();
+    let mut errors = Policies::load(source).err().unwrap_or_default();
     let (layout, _) = source.layout();
     let files = PolicyFiles::read(&layout.policies, &source.annotations, None);
     let links = links::read_all(&layout.links, &source.links, &mut Vec::new());
@@ -68,11 +71,18 @@ pub fn check(source: &Source, cases: &[Case]) -> Checked {
     };
     let placed = Catalogue::place(&layout.entities, &schema, &mut Vec::new());
     counts.entities = placed.len();
+    let mut named: BTreeSet<EntityUid> = cases.iter().flat_map(unused::of_case).collect();
+    for text in &layout.tests {
+        named.extend(run_tests::read(*text, &schema, &mut errors));
+    }
+    errors.sort();
+    let (invariants, _) = invariants::read(&layout.invariants, &source.annotations, None);
+    named.extend(invariants.iter().flat_map(|one| one.policy.entity_literals()));
     // Without the files that cannot be read, whatever they name would seem to be unused.
     let warnings = match errors.iter().any(|error| is_unread(error.lint)) {
         true => Vec::new(),
         false => {
-            let mut found = Warned::of(&schema, &files, &links, &placed, cases, &errors);
+            let mut found = Warned::of(&schema, &files, &links, &placed, named, &errors);
             found.extend(links.iter().filter(is_over).map(links::is_over));
             found.sort();
             found.dedup();
@@ -104,7 +114,7 @@ impl<'a> Warned<'a> {
         files: &PolicyFiles<'_>,
         links: &[Link<'_>],
         placed: &'a [Placed<'a>],
-        cases: &[Case],
+        named: BTreeSet<EntityUid>,
         errors: &'a [Problem],
     ) -> Vec<Problem> {
         let above = unused::above(placed);
@@ -122,10 +132,10 @@ impl<'a> Warned<'a> {
                 found.extend(warned.reached(one));
             }
         }
-        let mut mentioned: BTreeSet<EntityUid> =
-            stated.into_iter().flat_map(|one| one.literals).collect();
+        let mut mentioned = named;
+        mentioned.extend(stated.into_iter().flat_map(|one| one.literals));
         mentioned.extend(links.iter().flat_map(Link::values).cloned());
-        found.extend(unused::find(placed, &warned.above, mentioned, cases));
+        found.extend(unused::find(placed, &warned.above, &mentioned));
         found.extend(unused::templates(files.templates(), links));
         found.extend(unused::links(links));
         found

@@ -69,7 +69,7 @@ impl Coverage {
 
 /// A text in a file whose parts are watched: a policy, or a template through its links.
 struct Watched<'a> {
-    policies: Vec<(&'a Compiled, Parts)>,
+    policies: Vec<&'a Compiled>,
     /// Places in the coverage: of the scope, if it can be false, and of each condition.
     scope: Option<usize>,
     conditions: Vec<usize>,
@@ -93,11 +93,12 @@ impl Policies {
             let text = source.files.get(file).map_or("", String::as_str);
             let policies = read.placed().map(|(offset, one)| (offset, one.id(), vec![one]));
             let templates = read.templates().map(|(offset, id)| (offset, id, self.links_of(id)));
-            for (offset, id, all) in policies.chain(templates) {
-                let parts = all.iter().map(|one| Parts::of(&one.policy, offset));
-                let policies: Vec<_> = all.iter().copied().zip(parts).collect();
-                let Some((first, parts)) = policies.first() else { continue };
+            for (offset, id, policies) in policies.chain(templates) {
+                let Some(first) = policies.first() else { continue };
+                let parts = first.parts();
                 let mut add = |place: Range<usize>, part: String| {
+                    let in_file = |at: usize| offset.saturating_add(at);
+                    let place = in_file(place.start)..in_file(place.end);
                     let (line, column) = position(text, place.start);
                     coverage.parts.push(Covered {
                         policy: id.to_owned(),
@@ -112,7 +113,9 @@ impl Policies {
                     coverage.parts.len() - 1
                 };
                 let scope = parts.scope_text().map(|filled| {
-                    let written = || text.get(parts.head()).map(words);
+                    let in_file = |at: usize| offset.saturating_add(at);
+                    let Range { start, end } = parts.head();
+                    let written = || text.get(in_file(start)..in_file(end)).map(words);
                     let is_link = first.policy.template_id().is_some();
                     let shown = if is_link { written() } else { None };
                     add(parts.head(), shown.unwrap_or(filled))
@@ -148,11 +151,10 @@ impl Policies {
             .collect();
         let inputs = asked.inputs(&case.facts, Reads::EVERYTHING)?;
         for Watched { policies, scope, conditions } in watched {
-            let in_scope = policies.iter().filter(|(one, _)| matching.contains(one.id()));
-            let mut seen = in_scope.peekable();
-            coverage.saw(*scope, seen.peek().is_some());
-            for (_, parts) in seen {
-                coverage.saw_conditions(parts, conditions, &inputs);
+            let mut in_scope = policies.iter().filter(|one| matching.contains(one.id())).peekable();
+            coverage.saw(*scope, in_scope.peek().is_some());
+            for one in in_scope {
+                coverage.saw_conditions(one.parts(), conditions, &inputs);
             }
         }
         Ok(())

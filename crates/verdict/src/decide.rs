@@ -183,8 +183,14 @@ impl Policies {
         }
     }
 
-    /// The answer to inputs whose store has every ancestor, whoever made them.
-    pub(crate) fn basis(&self, inputs: &Inputs, kind: PrincipalKind) -> Option<Basis> {
+    /// The answer to inputs whose store has every ancestor, whoever made them, by the links that
+    /// are not over at that moment.
+    pub(crate) fn basis_at(
+        &self,
+        inputs: &Inputs,
+        kind: PrincipalKind,
+        at_ms: i64,
+    ) -> Option<Basis> {
         let Inputs { request, store, declared } = inputs;
         let above = |uid| store.ancestors(uid).into_iter().flatten();
         let (who, action, what) = (request.principal()?, request.action()?, request.resource()?);
@@ -192,7 +198,8 @@ impl Policies {
         let action = self.index.action(action, above(action));
         let what = self.index.part(what, above(what));
         let matching = self.index.matching(&who, &action, &what);
-        let matching: Vec<&Compiled> = self.numbered(&matching).collect();
+        let matching: Vec<&Compiled> =
+            self.numbered(&matching).filter(|one| !one.until.is_over(at_ms)).collect();
         Some(found(&matching, inputs).answer(kind, *declared).basis)
     }
 

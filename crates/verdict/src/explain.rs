@@ -2,31 +2,28 @@
 //! that came nearest, each part with what it came to and the values it read; and which change of
 //! one attribute would turn the answer.
 //!
-//! It decides nothing: the answer is [`Policies::ask_again`]'s, and a change is told only if the
-//! same decision, asked with it, comes out otherwise.
+//! It decides nothing: the answer is that of [`Policies::would_answer`], and a change is told only
+//! if the same policies, asked with it, answer otherwise. What was not tried is counted.
 
+mod change;
 mod flip;
+mod nearest;
+mod values;
 
-use cedar_policy::{
-    ActionConstraint, Effect, EntityTypeName, EntityUid, Policy, PrincipalConstraint,
-    ResourceConstraint,
-};
+use cedar_policy::Effect;
 use serde::Serialize;
 use signals::Facts;
 
 use crate::compiled::Compiled;
 use crate::decide::Policies;
-use crate::inputs::{InputError, Inputs};
+use crate::inputs::{Asked, InputError, Inputs};
 use crate::outcome::{Basis, Decision};
 use crate::question::RecordedQuestion;
 use crate::reads::Reads;
-use crate::source::Source;
-use crate::trace::{Came, Kind, Parts};
+use crate::trace::{Came, Kind, Step};
 
-pub use flip::Flip;
-
-/// Permits that are shown beside a refusal.
-const NEAREST_MAX: usize = 3;
+pub use flip::{Flip, Search};
+use nearest::Near;
 
 /// Why an answer is what it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -37,8 +34,21 @@ pub struct Explanation {
     pub determining: Vec<Explained>,
     /// Of a refusal: the permits that lacked least, nearest first.
     pub nearest: Vec<Explained>,
-    /// Changes of one attribute with which the answer is the other one.
+    /// Changes of one attribute with which the answer is the other one, the smallest first.
     pub flips: Vec<Flip>,
+    /// How far they were looked for.
+    pub search: Search,
+}
+
+/// A question that is put to policies, to be explained.
+#[derive(Debug)]
+pub struct Inquiry<'a> {
+    policies: &'a Policies,
+    question: &'a RecordedQuestion,
+    facts: &'a Facts,
+    asked: Asked<'a>,
+    inputs: Inputs,
+    at_ms: i64,
 }
 
 /// One policy, part by part.
@@ -96,127 +106,102 @@ impl From<InputError> for ExplainError {
 }
 
 impl Policies {
-    /// Explains the answer to a question, of policies that were loaded from `source`.
+    /// Explains the answer to a question.
     ///
     /// # Errors
     ///
     /// The question names what Cedar cannot.
     pub fn explain(
         &self,
-        source: &Source,
         question: &RecordedQuestion,
         facts: &Facts,
     ) -> Result<Explanation, ExplainError> {
+        Ok(self.inquire(question, facts)?.explain())
+    }
+
+    /// Puts a question, to be explained.
+    ///
+    /// # Errors
+    ///
+    /// As [`Policies::explain`].
+    pub fn inquire<'a>(
+        &'a self,
+        question: &'a RecordedQuestion,
+        facts: &'a Facts,
+    ) -> Result<Inquiry<'a>, ExplainError> {
         let RecordedQuestion { principal, action, resource } = question;
-        let inputs = self.maker().asked(principal, action, resource)?;
-        let inputs = inputs.inputs(facts, Reads::EVERYTHING)?;
-        let basis = self.ask(principal, action, resource, facts).basis;
-        let determines = |one: &&&Compiled| basis.determining.iter().any(|id| id == one.id());
-        // A link that is over is not there.
+        let asked = self.maker().asked(principal, action, resource)?;
+        let inputs = asked.inputs(facts, Reads::EVERYTHING)?;
         let at_ms = self.at_ms(facts.conn.received_ms);
-        let policies = self.policies.iter().map(AsRef::as_ref);
-        let all: Vec<&Compiled> = policies.filter(|one| !one.until.is_over(at_ms)).collect();
-        let determining = all.iter().filter(determines).map(|one| explained(one, &inputs));
-        let determining: Vec<Explained> = determining.collect();
-        let nearest = match basis.decision {
-            Decision::Allow => Vec::new(),
-            Decision::Deny => nearest(&all, &inputs),
-        };
-        let asked = flip::Asked { policies: self, source, principal, action, resource, facts };
-        let flips = asked.flips(basis.decision, determining.iter().chain(&nearest));
-        Ok(Explanation { basis, determining, nearest, flips })
+        Ok(Inquiry { policies: self, question, facts, asked, inputs, at_ms })
     }
 }
 
-/// The permits that lack least: first by parts of the scope, then by conditions.
-fn nearest(all: &[&Compiled], inputs: &Inputs) -> Vec<Explained> {
-    let enforced = all.iter().filter(|one| !one.meta.shadow);
-    let mut permits: Vec<(usize, &Compiled)> = enforced
-        .filter(|one| one.policy.effect() == Effect::Permit)
-        .map(|one| (scope_misses(&one.policy, inputs), *one))
-        .collect();
-    permits.sort_by_key(|(misses, one)| (*misses, one.id()));
-    // Among those of equal scope, conditions decide; so many are looked at.
-    permits.truncate(NEAREST_MAX * 16);
-    let mut shown: Vec<(usize, usize, Explained)> = permits
-        .into_iter()
-        .map(|(misses, one)| {
-            let explained = explained(one, inputs);
-            let failed = explained.parts.iter().filter(|part| !part.holds).count();
-            (misses, failed, explained)
-        })
-        .collect();
-    shown.sort_by(|a, b| (a.0, a.1, &a.2.policy).cmp(&(b.0, b.1, &b.2.policy)));
-    shown.into_iter().map(|(_, _, explained)| explained).take(NEAREST_MAX).collect()
-}
-
-/// How many of principal, action and resource the scope is false of.
-fn scope_misses(policy: &Policy, inputs: &Inputs) -> usize {
-    let request = &inputs.request;
-    let within = |uid: Option<&EntityUid>, of: &EntityUid| {
-        uid.is_some_and(|uid| {
-            uid == of
-                || inputs.store.ancestors(uid).is_some_and(|mut above| above.any(|up| up == of))
-        })
-    };
-    let is = |uid: Option<&EntityUid>, kind: &EntityTypeName| {
-        uid.is_some_and(|uid| uid.type_name() == kind)
-    };
-    let (who, action, what) = (request.principal(), request.action(), request.resource());
-    let principal = match policy.principal_constraint() {
-        PrincipalConstraint::Any => true,
-        PrincipalConstraint::Is(kind) => is(who, &kind),
-        PrincipalConstraint::Eq(uid) => who == Some(&uid),
-        PrincipalConstraint::In(uid) => within(who, &uid),
-        PrincipalConstraint::IsIn(kind, uid) => is(who, &kind) && within(who, &uid),
-    };
-    let action = match policy.action_constraint() {
-        ActionConstraint::Any => true,
-        ActionConstraint::Eq(uid) => action == Some(&uid),
-        ActionConstraint::In(uids) => uids.iter().any(|uid| within(action, uid)),
-    };
-    let resource = match policy.resource_constraint() {
-        ResourceConstraint::Any => true,
-        ResourceConstraint::Is(kind) => is(what, &kind),
-        ResourceConstraint::Eq(uid) => what == Some(&uid),
-        ResourceConstraint::In(uid) => within(what, &uid),
-        ResourceConstraint::IsIn(kind, uid) => is(what, &kind) && within(what, &uid),
-    };
-    [principal, action, resource].iter().filter(|holds| !**holds).count()
-}
-
-fn explained(one: &Compiled, inputs: &Inputs) -> Explained {
-    let parts = Parts::of(&one.policy, 0);
-    let steps = parts.ask(inputs);
-    let part = |step: &crate::trace::Step<'_>| {
-        let unless = step.part.kind == Kind::Unless;
-        let (came, error) = match &step.came {
-            Came::On if unless => (Outcome::False, None),
-            Came::Off if !unless => (Outcome::False, None),
-            Came::On | Came::Off => (Outcome::True, None),
-            Came::Unreached => (Outcome::NotReached, None),
-            Came::Erred(error) => (Outcome::Error, Some(error.clone())),
+impl Inquiry<'_> {
+    /// The answer, and why it is so.
+    pub fn explain(&self) -> Explanation {
+        let basis = self.policies.would_answer(self.question, self.facts);
+        let enforced: Vec<&Compiled> = self.there().filter(|one| !one.meta.shadow).collect();
+        let determines = |one: &&&Compiled| basis.determining.iter().any(|id| id == one.id());
+        let determining = enforced.iter().filter(determines).map(|one| self.explained(one));
+        let determining: Vec<Explained> = determining.collect();
+        let (sought, shown) = match basis.decision {
+            Decision::Allow => (Effect::Forbid, false),
+            Decision::Deny => (Effect::Permit, true),
         };
-        let reads = step.part.values(inputs).into_iter();
-        ExplainedPart {
-            clause: match step.part.kind {
-                Kind::Scope => "scope",
-                Kind::When => "when",
-                Kind::Unless => "unless",
+        let near = Near::of(&enforced, sought, self);
+        let (flips, search) = flip::Asking::of(self, basis.decision).flips(&determining, &near);
+        let nearest = if shown { near.shown } else { Vec::new() };
+        Explanation { basis, determining, nearest, flips, search }
+    }
+
+    /// One policy, by its `@id` or a link's id: what each of its parts comes to, whatever it had to
+    /// do with the answer. None, if there is no such policy, or it is a link that was over.
+    pub fn policy(&self, id: &str) -> Option<Explained> {
+        self.there().find(|one| one.id() == id).map(|one| self.explained(one))
+    }
+
+    /// A link that is over is not there.
+    fn there(&self) -> impl Iterator<Item = &Compiled> {
+        let policies = self.policies.policies.iter().map(AsRef::as_ref);
+        policies.filter(|one: &&Compiled| !one.until.is_over(self.at_ms))
+    }
+
+    fn explained(&self, one: &Compiled) -> Explained {
+        let steps = one.parts().ask(&self.inputs);
+        Explained {
+            policy: one.id().to_owned(),
+            effect: match one.policy.effect() {
+                Effect::Permit => "permit",
+                Effect::Forbid => "forbid",
             },
-            text: step.part.text.clone(),
-            came,
-            holds: step.came == Came::On,
-            error,
-            reads: reads.map(|(path, value)| (path.to_owned(), value)).collect(),
+            parts: steps.into_iter().map(|step| part(step, &self.inputs)).collect(),
         }
+    }
+}
+
+fn part(step: Step<'_>, inputs: &Inputs) -> ExplainedPart {
+    let Step { part, came, .. } = step;
+    let unless = part.kind == Kind::Unless;
+    let holds = came == Came::On;
+    let (came, error) = match came {
+        Came::On if unless => (Outcome::False, None),
+        Came::Off if !unless => (Outcome::False, None),
+        Came::On | Came::Off => (Outcome::True, None),
+        Came::Unreached => (Outcome::NotReached, None),
+        Came::Erred(error) => (Outcome::Error, Some(error)),
     };
-    Explained {
-        policy: one.id().to_owned(),
-        effect: match one.policy.effect() {
-            Effect::Permit => "permit",
-            Effect::Forbid => "forbid",
+    let reads = part.values(inputs).into_iter();
+    ExplainedPart {
+        clause: match part.kind {
+            Kind::Scope => "scope",
+            Kind::When => "when",
+            Kind::Unless => "unless",
         },
-        parts: steps.iter().map(part).collect(),
+        text: part.text.clone(),
+        came,
+        holds,
+        error,
+        reads: reads.map(|(path, value)| (path.to_owned(), value)).collect(),
     }
 }

@@ -139,19 +139,25 @@ impl<'a> Maker<'a> {
 
     /// The principal with its groups and everything that the catalogue puts above it and them.
     pub(crate) fn principal(self, principal: &Principal) -> Result<Entity, InputError> {
-        let kind = match principal.kind {
-            PrincipalKind::User => &self.types.user,
-            PrincipalKind::Workload => &self.types.workload,
-            PrincipalKind::ApiKey => &self.types.api_key,
-            PrincipalKind::Anonymous => return Ok(Entity::with_uid(self.types.anonymous.clone())),
+        self.principal_changed(principal, |_| {})
+    }
+
+    /// The same, after a change of what is above it: each with all that is above that in turn.
+    pub(crate) fn principal_changed(
+        self,
+        principal: &Principal,
+        change: impl FnOnce(&mut Vec<EntityUid>),
+    ) -> Result<Entity, InputError> {
+        let Some(uid) = self.principal_uid(principal) else {
+            return Ok(Entity::with_uid(self.types.anonymous.clone()));
         };
-        let uid = entity_uid(kind, &principal.id);
         let mut parents: Vec<EntityUid> = self.catalogue.ancestors(&uid).to_vec();
         for group in &principal.groups {
-            let group = entity_uid(&self.types.group, group);
+            let group = self.group(group);
             parents.extend_from_slice(self.catalogue.ancestors(&group));
             parents.push(group);
         }
+        change(&mut parents);
         let tags = principal.attributes.iter().map(|(name, values)| {
             let values = values.iter().cloned().map(RestrictedExpression::new_string);
             (name.clone(), RestrictedExpression::new_set(values))
@@ -159,9 +165,33 @@ impl<'a> Maker<'a> {
         Entity::new_with_tags(uid, [], parents, tags)
             .map_err(|error| InputError::new("the principal", &error))
     }
+
+    /// Nobody known has no name of its own.
+    fn principal_uid(self, principal: &Principal) -> Option<EntityUid> {
+        let kind = match principal.kind {
+            PrincipalKind::User => &self.types.user,
+            PrincipalKind::Workload => &self.types.workload,
+            PrincipalKind::ApiKey => &self.types.api_key,
+            PrincipalKind::Anonymous => return None,
+        };
+        Some(entity_uid(kind, &principal.id))
+    }
+
+    /// A group as a credential names it.
+    pub(crate) fn group(self, id: &str) -> EntityUid {
+        entity_uid(&self.types.group, id)
+    }
 }
 
-impl Asked<'_> {
+impl<'a> Asked<'a> {
+    pub(crate) fn maker(&self) -> Maker<'a> {
+        self.maker
+    }
+
+    pub(crate) fn principal(&self) -> &Entity {
+        &self.who.entity
+    }
+
     /// The policies whose scopes are true of it.
     pub(crate) fn matching(&self) -> Result<Vec<Nth>, InputError> {
         let index = self.maker.index;
@@ -193,7 +223,23 @@ impl Asked<'_> {
 
     /// As much of it as is read.
     pub(crate) fn inputs(&self, facts: &Facts, reads: Reads) -> Result<Inputs, InputError> {
-        let store = self.store(reads)?;
+        self.with(self.store(reads)?, facts, reads)
+    }
+
+    /// All of it, with another principal or resource of the same name in place of its own.
+    pub(crate) fn changed(
+        &self,
+        facts: &Facts,
+        who: Option<Entity>,
+        what: Option<Entity>,
+    ) -> Result<Inputs, InputError> {
+        let who = who.unwrap_or_else(|| self.who.entity.clone());
+        let what = what.map_or_else(|| self.resource(), Ok)?;
+        let store = self.holding(Some(who), Some(what), Reads::EVERYTHING)?;
+        self.with(store, facts, Reads::EVERYTHING)
+    }
+
+    fn with(&self, store: Entities, facts: &Facts, reads: Reads) -> Result<Inputs, InputError> {
         let context = match reads.of_facts() {
             0 => Context::empty(),
             _ => {
@@ -208,12 +254,21 @@ impl Asked<'_> {
     }
 
     fn store(&self, reads: Reads) -> Result<Entities, InputError> {
+        let who = reads.principal().then(|| self.who.entity.clone());
+        let what = if reads.resource() { Some(self.resource()?) } else { None };
+        self.holding(who, what, reads)
+    }
+
+    fn holding(
+        &self,
+        who: Option<Entity>,
+        what: Option<Entity>,
+        reads: Reads,
+    ) -> Result<Entities, InputError> {
         let base = match self.known {
             Some(known) if reads.action() => known.store.clone(),
             Some(_) | None => Entities::empty(),
         };
-        let who = reads.principal().then(|| self.who.entity.clone());
-        let what = if reads.resource() { Some(self.resource()?) } else { None };
         if who.is_none() && what.is_none() {
             return Ok(base);
         }
@@ -223,7 +278,7 @@ impl Asked<'_> {
 
     /// The resource as the catalogue has it, or bare, in the API that the route names. Where the
     /// catalogue has it, the catalogue says which API it is in.
-    fn resource(&self) -> Result<Entity, InputError> {
+    pub(crate) fn resource(&self) -> Result<Entity, InputError> {
         if let Some(known) = self.maker.catalogue.resource(&self.what) {
             return Ok(known.clone());
         }

@@ -53,11 +53,14 @@ pub use check::{Checked, Counts, check};
 pub use coverage::{Coverage, Covered};
 pub use decide::{AskAgainError, Policies};
 pub use effect::Effect;
-pub use explain::{ExplainError, Explained, ExplainedPart, Explanation, Flip, Outcome};
+pub use explain::{
+    ExplainError, Explained, ExplainedPart, Explanation, Flip, Inquiry, Outcome, Search,
+};
 pub use format::format;
 pub use links::{DatedLink, Document};
 pub use lint::Lint;
 pub use load::UndeclaredRoute;
+pub use matrix::{Matrix, MatrixPrincipal, MatrixResource, MatrixRow};
 pub use outcome::{
     Audit, Basis, Cache, Class, Decision, Obligations, Permit, PolicyError, Refusal, Refused,
     Verdict,

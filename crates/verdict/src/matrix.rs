@@ -6,8 +6,9 @@
 //! credential, and no check has anything to say. What facts change is for the cases to show.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::{self, Write as _};
+use std::fmt;
 
+use serde::Serialize;
 use signals::{Principal, PrincipalKind};
 
 use crate::cases::{Case, plain};
@@ -28,40 +29,77 @@ const HEAD: &str = "\
 /// Names in front of the rows, and whom each stands for.
 type Principals<'a> = BTreeMap<String, &'a Principal>;
 
+/// Who can do what. As text, it is what a policies directory keeps as `matrix.txt`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Matrix {
+    /// Who asks.
+    pub principals: Vec<MatrixPrincipal>,
+    /// What they are answered.
+    pub resources: Vec<MatrixResource>,
+    /// What it does not show, for want of a case that names it.
+    pub missing: Vec<String>,
+}
+
+/// Who asks, with what is known of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MatrixPrincipal {
+    /// The name in front of the rows: two of one id are told apart by a number.
+    pub name: String,
+    /// Of the credential.
+    pub groups: Vec<String>,
+    /// Of the catalogue.
+    pub roles: BTreeSet<String>,
+    /// Of the credential.
+    pub attributes: BTreeMap<String, BTreeSet<String>>,
+}
+
+/// The answers about one resource.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MatrixResource {
+    /// The entity type.
+    pub kind: String,
+    /// The id.
+    pub id: String,
+    /// The API that the route names.
+    pub api: String,
+    /// The actions that apply to it, `<namespace>::<name>`: one for each answer of a row.
+    pub actions: Vec<String>,
+    /// One for each principal.
+    pub rows: Vec<MatrixRow>,
+}
+
+/// What one principal is answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MatrixRow {
+    /// Its name.
+    pub principal: String,
+    /// One for each action.
+    pub answers: Vec<String>,
+}
+
 impl Policies {
     /// The matrix of the principals and resources of these cases.
-    pub fn matrix(&self, cases: &[Case]) -> String {
+    pub fn matrix(&self, cases: &[Case]) -> Matrix {
         let principals = principals(cases);
         let resources: BTreeMap<_, _> = cases
             .iter()
             .map(|Case { resource, .. }| ((&resource.kind, &resource.id, &resource.api), resource))
             .collect();
-        let mut text = HEAD.to_owned();
-        // writing to a string does not fail
-        let _ = self.who(&principals, &mut text);
-        for resource in resources.values() {
-            let _ = self.what(resource, &principals, &mut text);
-        }
         let kinds = resources.keys().map(|(kind, ..)| kind.as_str()).collect();
-        let _ = self.missing(&principals, &kinds, &mut text);
-        text
+        Matrix {
+            missing: self.missing(&principals, &kinds),
+            resources: resources.values().map(|what| self.what(what, &principals)).collect(),
+            principals: principals.iter().map(|(name, who)| self.who(name, who)).collect(),
+        }
     }
 
-    /// The principals, with what is known of them.
-    fn who(&self, principals: &Principals<'_>, to: &mut String) -> fmt::Result {
-        let heads = ["principal", "groups", "roles", "attributes"].map(str::to_owned);
-        let mut rows = vec![heads.to_vec()];
-        for (name, principal) in principals {
-            let attributes = principal.attributes.iter().map(|(name, values)| {
-                let values: Vec<&str> = values.iter().map(String::as_str).collect();
-                format!("{name}={}", values.join(","))
-            });
-            let attributes: Vec<String> = attributes.collect();
-            let roles: Vec<String> = self.roles(principal).into_iter().collect();
-            let groups = principal.groups.join(" ");
-            rows.push(vec![name.clone(), groups, roles.join(" "), attributes.join(" ")]);
+    fn who(&self, name: &str, principal: &Principal) -> MatrixPrincipal {
+        MatrixPrincipal {
+            name: name.to_owned(),
+            groups: principal.groups.clone(),
+            roles: self.roles(principal),
+            attributes: principal.attributes.clone(),
         }
-        table(&rows, to)
     }
 
     fn roles(&self, principal: &Principal) -> BTreeSet<String> {
@@ -71,31 +109,21 @@ impl Policies {
         roles.map(|uid| uid.id().unescaped().to_owned()).collect()
     }
 
-    /// One resource: a row for each principal, a column for each action.
-    fn what(
-        &self,
-        resource: &Resource,
-        principals: &Principals<'_>,
-        to: &mut String,
-    ) -> fmt::Result {
+    /// One resource: a row for each principal, an answer for each action.
+    fn what(&self, resource: &Resource, principals: &Principals<'_>) -> MatrixResource {
         let actions = self.actions();
         let actions: Vec<&Action> = actions
             .iter()
             .filter(|(_, kinds)| kinds.contains(resource.kind.as_str()))
             .map(|(action, _)| action)
             .collect();
-        let Resource { kind, id, api } = resource;
-        let title = format!("{kind} {} in {}", id.escape_debug(), api.escape_debug());
-        let heads = actions.iter().map(|action| match kind.rsplit_once("::") {
-            Some((namespace, _)) if namespace == action.namespace => action.name.clone(),
-            _ => format!("{}::{}", action.namespace, action.name),
-        });
-        let mut rows = vec![[title].into_iter().chain(heads).collect::<Vec<_>>()];
-        for (name, principal) in principals {
-            let cells = actions.iter().map(|action| self.cell(principal, action, resource));
-            rows.push([name.clone()].into_iter().chain(cells).collect());
-        }
-        table(&rows, to)
+        let row = |(name, principal): (&String, &&Principal)| {
+            let answers = actions.iter().map(|action| self.cell(principal, action, resource));
+            MatrixRow { principal: name.clone(), answers: answers.collect() }
+        };
+        let Resource { kind, id, api } = resource.clone();
+        let rows = principals.iter().map(row).collect();
+        MatrixResource { kind, id, api, actions: actions.iter().map(name).collect(), rows }
     }
 
     fn cell(&self, principal: &Principal, action: &Action, resource: &Resource) -> String {
@@ -127,25 +155,67 @@ impl Policies {
     }
 
     /// What the matrix does not show, for want of a case that names it.
-    fn missing(
-        &self,
-        principals: &Principals<'_>,
-        resources: &BTreeSet<&str>,
-        to: &mut String,
-    ) -> fmt::Result {
+    fn missing(&self, principals: &Principals<'_>, resources: &BTreeSet<&str>) -> Vec<String> {
         let seen = |kind: PrincipalKind| principals.values().any(|who| who.kind == kind);
         let unseen = PRINCIPAL_KINDS.into_iter().filter(|kind| !seen(*kind));
         let mut missing: Vec<String> =
             unseen.map(|kind| format!("no case has a principal `{}`", kind.as_str())).collect();
         let actions = self.actions();
         let unasked = actions.iter().filter(|(_, kinds)| kinds.is_disjoint(resources));
-        missing.extend(unasked.map(|(Action { namespace, name }, _)| {
-            format!("no case has a resource for `{namespace}::{name}`")
-        }));
-        if !missing.is_empty() {
-            writeln!(to)?;
+        missing.extend(
+            unasked.map(|(action, _)| format!("no case has a resource for `{}`", name(&action))),
+        );
+        missing
+    }
+}
+
+fn name(action: &&Action) -> String {
+    format!("{}::{}", action.namespace, action.name)
+}
+
+impl fmt::Display for Matrix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(HEAD)?;
+        let heads = ["principal", "groups", "roles", "attributes"].map(str::to_owned);
+        let mut rows = vec![heads.to_vec()];
+        rows.extend(self.principals.iter().map(MatrixPrincipal::row));
+        table(&rows, f)?;
+        self.resources.iter().try_for_each(|resource| table(&resource.table(), f))?;
+        if !self.missing.is_empty() {
+            writeln!(f)?;
         }
-        missing.iter().try_for_each(|line| writeln!(to, "# not shown: {line}"))
+        self.missing.iter().try_for_each(|line| writeln!(f, "# not shown: {line}"))
+    }
+}
+
+impl MatrixPrincipal {
+    fn row(&self) -> Vec<String> {
+        let Self { name, groups, roles, attributes } = self;
+        let attributes = attributes.iter().map(|(name, values)| {
+            let values: Vec<&str> = values.iter().map(String::as_str).collect();
+            format!("{name}={}", values.join(","))
+        });
+        let roles: Vec<&str> = roles.iter().map(String::as_str).collect();
+        let attributes: Vec<String> = attributes.collect();
+        vec![name.clone(), groups.join(" "), roles.join(" "), attributes.join(" ")]
+    }
+}
+
+impl MatrixResource {
+    /// Actions of the type's own namespace go by their names alone.
+    fn table(&self) -> Vec<Vec<String>> {
+        let Self { kind, id, api, actions, rows } = self;
+        let title = format!("{kind} {} in {}", id.escape_debug(), api.escape_debug());
+        let own = kind.rsplit_once("::").map(|(namespace, _)| format!("{namespace}::"));
+        let heads = actions.iter().map(|action| {
+            let name = own.as_deref().and_then(|own| action.strip_prefix(own));
+            name.unwrap_or(action).to_owned()
+        });
+        let mut table = vec![[title].into_iter().chain(heads).collect::<Vec<_>>()];
+        table.extend(rows.iter().map(|MatrixRow { principal, answers }| {
+            [principal].into_iter().chain(answers).cloned().collect()
+        }));
+        table
     }
 }
 
@@ -171,7 +241,7 @@ fn principals(cases: &[Case]) -> Principals<'_> {
 }
 
 /// An empty line, then the rows, their columns aligned.
-fn table(rows: &[Vec<String>], to: &mut String) -> fmt::Result {
+fn table(rows: &[Vec<String>], to: &mut fmt::Formatter<'_>) -> fmt::Result {
     let mut widths: Vec<usize> = Vec::new();
     for row in rows {
         widths.resize(widths.len().max(row.len()), 0);

@@ -127,7 +127,7 @@ impl Policies {
     pub fn judge(&self, asked: &MadeUp) -> Option<Basis> {
         let inputs = self.put(asked).ok()?;
         let kind = kind_of(asked.principal.uid().type_name())?;
-        self.basis(&inputs, kind)
+        self.basis_at(&inputs, kind, self.at_ms(0))
     }
 
     /// Whether the made up request matches this invariant, or makes it err.

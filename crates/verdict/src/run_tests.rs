@@ -10,17 +10,20 @@ use std::collections::BTreeSet;
 
 use cedar_policy::{
     ActionConstraint, Context, Entities, EntityTypeName, EntityUid, PrincipalConstraint, Request,
-    ResourceConstraint,
+    ResourceConstraint, Schema,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
 use signals::PrincipalKind;
 
 use crate::cases::Case;
+use crate::catalogue::elements;
 use crate::compiled::Compiled;
 use crate::decide::{Policies, found};
 use crate::inputs::Inputs;
+use crate::lint::Lint;
 use crate::outcome::{Basis, Decision};
+use crate::problem::{Problem, Text};
 use crate::question::Action;
 use crate::reads::Reads;
 use crate::schema::kind_of;
@@ -71,6 +74,35 @@ pub fn run_tests(policies: &Policies, file: &Value) -> Result<Vec<RunTestResult>
     Ok(tests.iter().map(|test| run(policies, test)).collect())
 }
 
+/// What of a file cannot be asked, whatever the policies are, each with its place; and every entity
+/// that its tests are about.
+pub(crate) fn read(
+    text: Text<'_>,
+    schema: &Schema,
+    problems: &mut Vec<Problem>,
+) -> BTreeSet<EntityUid> {
+    let mut about = BTreeSet::new();
+    for (offset, json) in elements(text, TESTS, problems) {
+        match serde_json::from_str(json).map_err(|error| not_one(&error)).and_then(|test: Test| {
+            let Put { request, store, .. } = Put::of(&test, schema)?;
+            let named = request.principal().into_iter().chain(request.resource()).cloned();
+            about.extend(named.chain(store.iter().map(|entity| entity.uid())));
+            Ok(())
+        }) {
+            Ok(()) => {}
+            Err(reason) => problems.push(text.problem(offset, reason).lint(Lint::Case)),
+        }
+    }
+    about
+}
+
+const TESTS: (&str, &str) =
+    ("tests", "`cedar run-tests` has `[{\"name\", \"request\", \"entities\", \"decision\", …}]`");
+
+fn not_one(error: &serde_json::Error) -> String {
+    format!("this is no test: {error}")
+}
+
 fn run(policies: &Policies, value: &Value) -> RunTestResult {
     let name = value.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
     let failures = match Test::deserialize(value) {
@@ -78,9 +110,37 @@ fn run(policies: &Policies, value: &Value) -> RunTestResult {
             Ok(basis) => failures(&test, &basis, policies),
             Err(reason) => vec![reason],
         },
-        Err(error) => vec![format!("this is no test: {error}")],
+        Err(error) => vec![not_one(&error)],
     };
     RunTestResult { name, failures }
+}
+
+/// A test's question, by the schema.
+struct Put {
+    request: Request,
+    store: Entities,
+    at_ms: i64,
+}
+
+impl Put {
+    fn of(test: &Test, schema: &Schema) -> Result<Self, String> {
+        let Asked { principal, action, resource, context } = &test.request;
+        let uid = |text: &String| {
+            text.parse::<EntityUid>().map_err(|_| format!("`{text}` is not an entity"))
+        };
+        let (principal, action, resource) = (uid(principal)?, uid(action)?, uid(resource)?);
+        let at_ms = context.pointer("/conn/received_ms").and_then(Value::as_i64).unwrap_or(0);
+        let context = Context::from_json_value(context.clone(), Some((schema, &action)))
+            .map_err(|error| format!("the context: {error}"))?;
+        if test.entities.is_string() {
+            return Err("entities in a file of their own are not read: write them here".to_owned());
+        }
+        let store = Entities::from_json_value(test.entities.clone(), Some(schema))
+            .map_err(|error| format!("the entities: {error}"))?;
+        let request = Request::new(principal, action, resource, context, Some(schema))
+            .map_err(|error| format!("the request: {error}"))?;
+        Ok(Self { request, store, at_ms })
+    }
 }
 
 fn failures(test: &Test, basis: &Basis, policies: &Policies) -> Vec<String> {
@@ -114,20 +174,20 @@ fn errors(basis: &Basis, policies: &Policies) -> usize {
 }
 
 impl Policies {
+    /// What of a file of tests cannot be asked, each with its place.
+    pub fn test_problems(&self, file: &str, text: &str) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        read(Text::new(file, text), &self.schema, &mut problems);
+        problems
+    }
+
     fn answer_test(&self, test: &Test) -> Result<Basis, String> {
-        let Asked { principal, action, resource, context } = &test.request;
-        let uid = |text: &String| {
-            text.parse::<EntityUid>().map_err(|_| format!("`{text}` is not an entity"))
+        let Put { request, store, at_ms } = Put::of(test, &self.schema)?;
+        let (Some(principal), Some(action), Some(resource)) =
+            (request.principal(), request.action(), request.resource())
+        else {
+            return Err("the request names no principal, action or resource".to_owned());
         };
-        let (principal, action, resource) = (uid(principal)?, uid(action)?, uid(resource)?);
-        let at_ms = context.pointer("/conn/received_ms").and_then(Value::as_i64).unwrap_or(0);
-        let context = Context::from_json_value(context.clone(), Some((&self.schema, &action)))
-            .map_err(|error| format!("the context: {error}"))?;
-        if test.entities.is_string() {
-            return Err("entities in a file of their own are not read: write them here".to_owned());
-        }
-        let store = Entities::from_json_value(test.entities.clone(), Some(&self.schema))
-            .map_err(|error| format!("the entities: {error}"))?;
         let kind = kind_of(principal.type_name()).unwrap_or(PrincipalKind::User);
         let name = Action {
             namespace: action.type_name().namespace(),
@@ -136,24 +196,15 @@ impl Policies {
         let known = self.vocabulary.action(&name);
         let declared =
             known.is_some_and(|known| known.declares(kind, &resource.type_name().to_string()));
-        let scope =
-            Scope { principal: &principal, action: &action, resource: &resource, store: &store };
         let at_ms = self.at_ms(at_ms);
+        let scope = Scope { principal, action, resource, store: &store };
         let matching: Vec<&Compiled> = self
             .policies
             .iter()
             .map(AsRef::as_ref)
             .filter(|one| !one.until.is_over(at_ms) && scope.is_of(one))
             .collect();
-        let request = Request::new(
-            principal.clone(),
-            action.clone(),
-            resource.clone(),
-            context,
-            Some(&self.schema),
-        )
-        .map_err(|error| format!("the request: {error}"))?;
-        let inputs = Inputs { request, store: store.clone(), declared };
+        let inputs = Inputs { store: store.clone(), request: request.clone(), declared };
         Ok(found(&matching, &inputs).answer(kind, declared).basis)
     }
 

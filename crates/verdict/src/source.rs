@@ -74,6 +74,8 @@ pub(crate) struct Layout<'a> {
     pub(crate) entities: Vec<Text<'a>>,
     pub(crate) links: Vec<Text<'a>>,
     pub(crate) invariants: Vec<Text<'a>>,
+    /// Tests of Cedar's `run-tests`; cases of our own are YAML, which the shell parses.
+    pub(crate) tests: Vec<Text<'a>>,
 }
 
 enum Place<'a> {
@@ -82,6 +84,7 @@ enum Place<'a> {
     Entities,
     Links,
     Invariants,
+    Tests,
     NotHere,
 }
 
@@ -101,6 +104,7 @@ impl Source {
                 Some(Place::Entities) => layout.entities.push(text),
                 Some(Place::Links) => layout.links.push(text),
                 Some(Place::Invariants) => layout.invariants.push(text),
+                Some(Place::Tests) => layout.tests.push(text),
                 Some(Place::NotHere) => {}
                 None => {
                     problems.push(text.problem(0, misplaced(path)).hint(LAYOUT).lint(Lint::Layout))
@@ -150,7 +154,8 @@ fn place(path: &str) -> Option<Place<'_>> {
     }
     match (directory, ending) {
         (ENTITIES, "json") => Some(Place::Entities),
-        (CASES, "yaml" | "yml" | "json") => Some(Place::NotHere),
+        (CASES, "yaml" | "yml") => Some(Place::NotHere),
+        (CASES, "json") => Some(Place::Tests),
         (LINKS, "yaml" | "yml") => Some(Place::Links),
         (INVARIANTS, "cedar") => Some(Place::Invariants),
         (ENTITIES | CASES | LINKS | INVARIANTS, _) => None,

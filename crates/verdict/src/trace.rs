@@ -15,13 +15,13 @@ use cedar_policy::{
 
 use crate::inputs::Inputs;
 
-pub(crate) use syntax::{entities, numbers, strings};
+pub(crate) use syntax::{calculates, entities, numbers, strings, tags};
 
 /// The parts of one policy, ready to be asked: scope first, in the order of evaluation.
 #[derive(Debug)]
 pub(crate) struct Parts {
     parts: Vec<Part>,
-    /// Effect and scope, in bytes of the file.
+    /// Effect and scope, in bytes of the policy.
     head: Range<usize>,
 }
 
@@ -31,7 +31,7 @@ pub(crate) struct Part {
     /// As it stands in the file; of a scope, as Cedar writes it.
     pub(crate) text: String,
     pub(crate) kind: Kind,
-    /// Bytes of the file; of a scope, the policy's head.
+    /// Bytes of the policy, of a link those of its template; of a scope, the head.
     pub(crate) place: Range<usize>,
     /// Without, the text could not be read by itself.
     expression: Option<Expression>,
@@ -70,19 +70,16 @@ pub(crate) struct Step<'a> {
 }
 
 impl Parts {
-    /// The parts of a policy that begins at `offset` of its file.
-    pub(crate) fn of(policy: &Policy, offset: usize) -> Self {
+    /// The parts of a policy. A link's are its own scope and what its template says.
+    pub(crate) fn of(policy: &Policy) -> Self {
         // Of a link, it is its template's.
         let text = policy.as_ref().loc().and_then(|loc| loc.snippet()).unwrap_or_default();
-        let in_file = |range: Range<usize>| {
-            offset.saturating_add(range.start)..offset.saturating_add(range.end)
-        };
-        let head = in_file(syntax::head(text));
+        let head = syntax::head(text);
         let scope = scope(policy).into_iter().map(|part| Part::of(part, Kind::Scope, head.clone()));
         let conditions = syntax::conditions(text).into_iter().filter_map(|place| {
             let kind = if place.negated { Kind::Unless } else { Kind::When };
             let part = text.get(place.range.clone())?.to_owned();
-            Some(Part::of(part, kind, in_file(place.range)))
+            Some(Part::of(part, kind, place.range))
         });
         Self { parts: scope.chain(conditions).collect(), head }
     }
@@ -109,10 +106,7 @@ impl Parts {
         let mut reached = true;
         let mut steps = Vec::with_capacity(self.parts.len());
         for part in &self.parts {
-            let came = match part.ask(&inputs.request, &inputs.store) {
-                Came::Erred(_) if !reached => Came::Unreached,
-                came => came,
-            };
+            let came = part.ask(&inputs.request, &inputs.store, reached);
             let goes_on = reached && came == Came::On;
             steps.push(Step { part, came, reached });
             reached = goes_on;
@@ -121,22 +115,30 @@ impl Parts {
     }
 }
 
+impl Came {
+    /// Behind a part that did not hold, an error is none: a guard stands before it.
+    fn erred(reached: bool, message: impl FnOnce() -> String) -> Self {
+        if reached { Self::Erred(message()) } else { Self::Unreached }
+    }
+}
+
 impl Part {
     fn of(text: String, kind: Kind, place: Range<usize>) -> Self {
-        let named = |path: &str| Some((path.to_owned(), path.parse().ok()?));
-        let reads = syntax::attributes(&text).into_iter().filter_map(named).collect();
+        let named = |path: String| Some((path.parse().ok()?, path));
+        let reads = syntax::attributes(&text).into_iter().filter_map(named);
+        let reads = reads.map(|(expression, path)| (path, expression)).collect();
         Self { expression: text.parse().ok(), text, kind, place, reads }
     }
 
-    fn ask(&self, request: &Request, store: &Entities) -> Came {
+    fn ask(&self, request: &Request, store: &Entities, reached: bool) -> Came {
         let Some(expression) = &self.expression else {
-            return Came::Erred("it cannot be read by itself".to_owned());
+            return Came::erred(reached, || "it cannot be read by itself".to_owned());
         };
         match eval_expression(request, store, expression) {
             Ok(EvalResult::Bool(is)) if is == (self.kind != Kind::Unless) => Came::On,
             Ok(EvalResult::Bool(_)) => Came::Off,
-            Ok(_) => Came::Erred("it is neither true nor false".to_owned()),
-            Err(error) => Came::Erred(error.to_string()),
+            Ok(_) => Came::erred(reached, || "it is neither true nor false".to_owned()),
+            Err(error) => Came::erred(reached, || error.to_string()),
         }
     }
 
@@ -225,7 +227,7 @@ mod tests {
             for condition in conditions {
                 let text = format!("forbid ({scope}) {condition};");
                 let policy = Policy::parse(None, text).unwrap();
-                let parts = Parts::of(&policy, 7);
+                let parts = Parts::of(&policy);
                 let set = PolicySet::from_policies([policy]).unwrap();
                 for context in &contexts {
                     let inputs = inputs(context.clone());
@@ -247,15 +249,12 @@ mod tests {
     #[test]
     fn a_part_has_its_place_and_the_values_it_reads() {
         let text = "permit (principal, action, resource) when { context.a == 1 && context.z.y };";
-        let parts = Parts::of(&Policy::parse(None, text).unwrap(), 100);
-        assert_eq!((parts.head(), parts.scope_text()), (100..136, None));
+        let parts = Parts::of(&Policy::parse(None, text).unwrap());
+        assert_eq!((parts.head(), parts.scope_text()), (0..36, None));
         let inputs = inputs(json!({ "a": 1 }));
         let told: Vec<_> = parts
             .conditions()
-            .map(|part| {
-                let place = part.place.start - 100..part.place.end - 100;
-                (text.get(place).unwrap(), part.values(&inputs))
-            })
+            .map(|part| (text.get(part.place.clone()).unwrap(), part.values(&inputs)))
             .collect();
         assert_eq!(
             told,

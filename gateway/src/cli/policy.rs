@@ -4,13 +4,18 @@ mod check;
 mod diff;
 mod explain;
 mod fmt;
+mod format;
 mod matrix;
 mod means;
 mod prove;
+mod record;
 mod replay;
 mod report;
 mod runs;
 mod seal;
+mod sets;
+#[cfg(test)]
+mod setting;
 mod test;
 
 use std::io::Write;
@@ -20,7 +25,6 @@ use anyhow::Context as _;
 use verdict::cases::{self, Case};
 use verdict::{Policies, Source};
 
-use super::INVALID;
 use crate::config::{Problem, Yaml};
 use crate::snapshot;
 
@@ -152,12 +156,4 @@ fn cases_in(yaml: &Yaml) -> Result<Vec<Case>, Vec<Problem>> {
     cases::read(&yaml.to_json()).map_err(|problems| {
         problems.iter().map(|problem| yaml.problem(&problem.pointer, &problem.message)).collect()
     })
-}
-
-fn invalid(verb: &str, problems: &[Problem], out: &mut impl Write) -> anyhow::Result<u8> {
-    for problem in problems {
-        writeln!(out, "{problem}")?;
-    }
-    writeln!(out, "policy {verb}: problems={}", problems.len())?;
-    Ok(INVALID)
 }

@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use signals::{Facts, Health, Identity, Principal, PrincipalKind};
-use verdict::{Action, Question, Resource, Source};
+use verdict::{Action, Question, RecordedQuestion, Resource, Source};
 
 /// Policies of one API.
 const PER_API: usize = 100;
@@ -215,6 +215,46 @@ fn asked(
     let identity = Identity { principal, fact: facts.identity.clone(), token: facts.token.clone() };
     let action = Action { namespace: namespace.to_owned(), name: action.to_owned() };
     Asked { identity, action, resource: Resource { kind: kind.to_owned(), id, api }, facts }
+}
+
+/// One policy with 13 conditions, of which the tenth is false of what is [`explained`].
+pub(crate) fn thirteen() -> Source {
+    let conditions = [
+        "context.identity.verified",
+        r#"context.token.issuer == "https://id.example.test""#,
+        r#"context.token.scope.contains("orders:read")"#,
+        r#"context.token.client == "web""#,
+        "context.conn.tls",
+        "!context.rate.limited",
+        "context.waf.score < context.waf.threshold",
+        "context.token.expires_at_s > 1700000000",
+        "resource.level < 3",
+        r#"context.token.acr == "aal3""#,
+        r#"resource has owner && resource.owner == principal"#,
+        r#"context.conn.ip.isInRange(ip("203.0.113.0/24"))"#,
+    ];
+    let text = format!(
+        "@id(\"thirteen\")\npermit (principal in Portcullis::Group::\"corp|g1\", action in \
+         Gw::Action::\"read\", resource in Portcullis::Api::\"a0\")\nwhen {{ {} }};\n",
+        conditions.join("\n  && ")
+    );
+    let mut source = source(PER_API);
+    source.files.retain(|path, _| !path.ends_with(".cedar"));
+    source.files.insert("a0/thirteen.cedar".to_owned(), text);
+    source
+}
+
+/// What is asked of it.
+pub(crate) fn explained() -> (RecordedQuestion, Facts) {
+    let principal = Principal {
+        kind: PrincipalKind::User,
+        id: "corp|u0".to_owned(),
+        groups: vec!["corp|g1".to_owned()],
+        ..Principal::default()
+    };
+    let what = ("Gw::Item", "a0-1".to_owned(), "a0".to_owned());
+    let Asked { identity, action, resource, facts } = asked(principal, "Gw", "get", what, 0);
+    (RecordedQuestion { principal: identity.principal, action, resource }, facts)
 }
 
 /// The policies directory of the repository.

@@ -1,5 +1,6 @@
-//! Entities, templates and links that make no difference. Of entities: neither they nor anything above them is named by a policy,
-//! no other entity refers to them, and no case is about them.
+//! Entities, templates and links that make no difference. Of entities: neither they nor anything
+//! above them is named by a policy or an invariant, no other entity refers to them, and no case is
+//! about them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -77,11 +78,8 @@ pub(super) fn links(links: &[Link<'_>]) -> Vec<Problem> {
 pub(super) fn find(
     placed: &[Placed<'_>],
     above: &BTreeMap<EntityUid, BTreeSet<EntityUid>>,
-    mentioned: BTreeSet<EntityUid>,
-    cases: &[Case],
+    told: &BTreeSet<EntityUid>,
 ) -> Vec<Problem> {
-    let mut told = mentioned;
-    told.extend(cases.iter().flat_map(of_case));
     let referred: BTreeSet<(String, String)> = placed.iter().flat_map(references).collect();
     let matters = |uid: &EntityUid| {
         let name = (uid.type_name().to_string(), uid.id().unescaped().to_owned());
@@ -115,7 +113,8 @@ fn warning(placed: &Placed<'_>) -> Problem {
     placed.text.problem(placed.offset, message).hint(hint).lint(Lint::Unused)
 }
 
-fn of_case(Case { principal, resource, .. }: &Case) -> Vec<EntityUid> {
+/// Whom and what a case is about.
+pub(super) fn of_case(Case { principal, resource, .. }: &Case) -> Vec<EntityUid> {
     let mut named: Vec<EntityUid> =
         principal.groups.iter().map(|group| uid("Portcullis::Group", group)).collect();
     match principal.kind {

@@ -77,33 +77,54 @@ pub(crate) fn head(text: &str) -> Range<usize> {
 }
 
 /// The attributes of principal, action, resource and context that an expression names, each once:
-/// `context.waf.score`, but of `context.conn.ip.isLoopback()` what is before the call.
-pub(crate) fn attributes(text: &str) -> Vec<&str> {
-    let tokens = tokens(text);
-    let word = |nth: usize| {
-        let token: &Token = tokens.get(nth)?;
-        text.get(token.range.clone())
-    };
-    let mut found: Vec<&str> = Vec::new();
-    for (nth, token) in tokens.iter().enumerate() {
+/// `context.waf.score`, but of `context.conn.ip.isLoopback()` what is before the call; and those
+/// that it asks after, as in `resource has owner`.
+pub(crate) fn attributes<'a>(text: &'a str) -> Vec<String> {
+    let words = words(text);
+    let word = |nth: usize| words.get(nth).copied();
+    let mut found: Vec<String> = Vec::new();
+    for nth in 0..words.len() {
         let is_root = matches!(word(nth), Some("principal" | "action" | "resource" | "context"));
-        let is_attribute = nth.checked_sub(1).and_then(word).is_some_and(|before| before == ".");
+        let is_attribute = nth.checked_sub(1).and_then(word) == Some(".");
         if !is_root || is_attribute || word(nth + 1) == Some(":") {
             continue;
         }
-        let (mut last, mut next) = (nth, nth + 1);
-        while word(next) == Some(".") && word(next + 2) != Some("(") && tokens.len() > next + 1 {
-            (last, next) = (next + 1, next + 2);
-        }
-        let end = tokens.get(last).map_or(token.range.end, |token| token.range.end);
-        if let Some(path) = text.get(token.range.start..end)
-            && last > nth
-            && !found.contains(&path)
+        let mut path = vec![word(nth).unwrap_or_default()];
+        let mut next = nth + 1;
+        let steps = |path: &mut Vec<&'a str>, next: &mut usize| {
+            while word(*next) == Some(".") && word(*next + 2) != Some("(") {
+                let Some(name) = words.get(*next + 1) else { return };
+                path.push(name);
+                *next += 2;
+            }
+        };
+        steps(&mut path, &mut next);
+        if let (Some("has"), Some(name)) = (word(next), words.get(next + 1))
+            && !name.starts_with('"')
         {
-            found.push(path);
+            path.push(name);
+            next += 2;
+            steps(&mut path, &mut next);
         }
+        let path = (path.len() > 1).then(|| path.join("."));
+        found.extend(path.filter(|path| !found.contains(path)));
     }
     found
+}
+
+/// The tags that an expression asks for, each with whose it is: `principal.getTag("team")`.
+pub(crate) fn tags(text: &str) -> Vec<(&str, String)> {
+    let words = words(text);
+    let each = words.windows(5).filter_map(|words| match words {
+        [of, ".", "getTag" | "hasTag", "(", name] => Some((*of, unquoted(name)?)),
+        _ => None,
+    });
+    each.collect()
+}
+
+/// Whether it adds or subtracts: then a number may matter that it does not name.
+pub(crate) fn calculates(text: &str) -> bool {
+    words(text).iter().any(|word| ["+", "-"].contains(word))
 }
 
 /// The texts of an expression, unescaped; those that name entities are not among them.
@@ -195,6 +216,10 @@ fn within_brackets(tokens: &[Token]) -> &[Token] {
 
 fn whole(tokens: &[Token]) -> Option<Range<usize>> {
     Some(tokens.first()?.range.start..tokens.last()?.range.end)
+}
+
+fn words(text: &str) -> Vec<&str> {
+    tokens(text).into_iter().filter_map(|token| text.get(token.range)).collect()
 }
 
 fn tokens(text: &str) -> Vec<Token> {
@@ -323,6 +348,16 @@ mod tests {
         check("{context: 1}.context == a.context.b && \"context.a\" == \"\"", &[]);
         check("principal in resource.readers", &["resource.readers"]);
         check("context.", &[]);
+        check("resource has owner", &["resource.owner"]);
+        check("context.waf has score && resource has a.b", &["context.waf.score", "resource.a.b"]);
+        check("resource has", &[]);
+    }
+
+    #[test]
+    fn tags_are_named_with_whose_they_are() {
+        let text = "principal.hasTag(\"team\") && resource.getTag(\"of\") == principal.getTag(n)";
+        assert_eq!(tags(text), [("principal", "team".to_owned()), ("resource", "of".to_owned())]);
+        assert!(calculates("a - 1 < b") && !calculates("a < \"-\""));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use verdict::cases::{self, Case};
 use verdict::{Checked, Lint, Source, check};
 
-use crate::support::{ENTITIES, shop, starter, yaml};
+use crate::support::{ENTITIES, load, shop, starter, yaml};
 
 const SEE: &str = r#"@id("see")
 permit (
@@ -171,4 +171,70 @@ fn a_permit_for_everybody_needs_its_file_listed() {
     check("guardrails/more.cedar", &["guardrails/more.cedar"], &[]);
     let other = "is listed as global, and is no policy file";
     check("shop/all.cedar", &["all.cedar"], &[(Lint::Layout, other), (Lint::EmptyScope, "")]);
+}
+
+/// Tests of Cedar's are read as they are asked: what cannot be asked is an error with its place.
+#[test]
+fn tests_that_cannot_be_asked_are_errors() {
+    let policies = load(&shop(SEE, ""));
+    let case = "cases:\n  - name: a\n    principal: { kind: User, id: \"corp|a\" }\n    action: Shop::see\n    resource: { kind: Shop::Item, id: book, api: shop }\n    expect: allow\n";
+    let cases = cases::read(&yaml(case)).unwrap();
+    let test = policies.export_tests(&cases).unwrap()[0].to_string();
+    let check = |tests: &str, want: &[(&str, &str)]| {
+        let mut source = shop(SEE, "");
+        source.files.insert("cases/a.json".to_owned(), tests.to_owned());
+        let errors = check(&source, &[]).errors;
+        let place = |p: &verdict::Problem| format!("{}:{}:{}", p.file, p.line, p.column);
+        assert_eq!(errors.len(), want.len(), "{tests}: {errors:#?}");
+        for (error, (at, message)) in errors.iter().zip(want) {
+            assert_eq!((place(error).as_str(), error.lint), (*at, Lint::Case), "{error}");
+            assert!(error.message.contains(message), "{error}");
+        }
+    };
+    check(&format!("[{test}]"), &[]);
+    check("[]", &[]);
+    check("{}", &[("cases/a.json:1:1", "not a JSON array of tests")]);
+    check("[\n  {,\n]", &[("cases/a.json:2:4", "not a JSON array of tests")]);
+    check("[{}]", &[("cases/a.json:1:2", "this is no test: missing field `request`")]);
+    let wrong = |from: &str, to: &str| {
+        let changed = test.replacen(from, to, 1);
+        assert_ne!(changed, test, "{from}");
+        format!("[\n{test},\n {changed}]")
+    };
+    let second = "cases/a.json:3:2";
+    check(&wrong("::Action::\\\"see", "::Action::\\\"sell"), &[(second, "the context")]);
+    check(&wrong("\"price\":20", "\"price\":\"20\""), &[(second, "the entities")]);
+    check(
+        &wrong("Portcullis::User::\\\"", "Portcullis::User:\\\""),
+        &[(second, "is not an entity")],
+    );
+    check(&wrong("\"deny\"", "\"perhaps\""), &[(second, "this is no test")]);
+}
+
+/// What an invariant or a test of Cedar's is about makes a difference, if no policy names it.
+#[test]
+fn what_invariants_and_tests_name_is_used() {
+    let mut source = shop(SEE, "");
+    let idle = "{\"uid\": {\"type\": \"Portcullis::Group\", \"id\": \"corp|idle\"}, \"attrs\": {}, \"parents\": []},";
+    let entities = source.files.get_mut("entities/all.json").unwrap();
+    *entities = ENTITIES.replacen('[', &format!("[\n{idle}"), 1);
+    let warned = |source: &Source| {
+        let told = check(source, &[]);
+        assert_eq!(told.errors, []);
+        told.warnings.iter().any(|warning| warning.message.contains("corp|idle"))
+    };
+    assert!(warned(&source), "nothing names it");
+    let mut with = source.clone();
+    with.files.insert("invariants/a.cedar".to_owned(), "@id(\"never\") forbid (principal in Portcullis::Group::\"corp|idle\", action == Shop::Action::\"buy\", resource);".to_owned());
+    assert!(!warned(&with), "an invariant names it");
+    let case = "cases:\n  - name: a\n    principal: { kind: User, id: \"corp|a\" }\n    action: Shop::see\n    resource: { kind: Shop::Item, id: book, api: shop }\n    expect: allow\n";
+    let cases = cases::read(&yaml(case)).unwrap();
+    let mut tests = load(&source).export_tests(&cases).unwrap();
+    let entities = tests[0]["entities"].as_array_mut().unwrap();
+    entities.push(serde_json::json!({
+        "uid": { "type": "Portcullis::Group", "id": "corp|idle" }, "attrs": {}, "parents": [],
+    }));
+    let mut with = source.clone();
+    with.files.insert("cases/a.json".to_owned(), tests.to_string());
+    assert!(!warned(&with), "a test names it");
 }

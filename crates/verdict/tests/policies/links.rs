@@ -25,9 +25,9 @@ const BOOK: &str = r#"- id: ann-book
 "#;
 
 /// The end of that day.
-const END_MS: i64 = 1_798_761_600_000;
+pub(crate) const END_MS: i64 = 1_798_761_600_000;
 
-fn with(templates: &str, links: &str) -> Source {
+pub(crate) fn with(templates: &str, links: &str) -> Source {
     let mut source = shop(templates, "");
     let value = yaml(links);
     let mut places = std::collections::BTreeMap::new();

@@ -5,6 +5,7 @@
 mod again;
 mod check;
 mod decide;
+mod explain;
 mod format;
 mod links;
 mod load;

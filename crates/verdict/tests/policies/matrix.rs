@@ -9,7 +9,7 @@ const HEAD_LINES: usize = 6;
 /// The matrix without its head, of the shop's policies and a population.
 fn check(policies: &str, population: &str, want: &str) {
     let cases = cases::read(&yaml(population)).unwrap();
-    let text = load(&shop(policies, "")).matrix(&cases);
+    let text = load(&shop(policies, "")).matrix(&cases).to_string();
     let body: String = text.split_inclusive('\n').skip(HEAD_LINES).collect();
     assert_eq!(body, want, "{text}");
 }

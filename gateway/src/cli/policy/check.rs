@@ -1,8 +1,8 @@
 //! `portcullis policy check`: everything there is to say of a policies directory, at once.
 //!
 //! What does not load is an error, what loads and cannot be meant so is a warning. Nothing is
-//! started and no case is asked; a case file that cannot be read is an error, because
-//! `policy test` would not ask it.
+//! started and no case is asked; a case file that cannot be read, or a test in one that cannot be
+//! asked, is an error, because `policy test` would not ask it.
 
 mod excerpt;
 mod sarif;
@@ -293,6 +293,36 @@ policy check: policies=1 templates=0 links=0 entities=2 errors=0 warnings=1
         let (code, out) = run(&wrong, CASES, Format::Text, false);
         assert!(out.contains(error), "{out}");
         assert_eq!(code, INVALID);
+    }
+
+    /// In `cases/*.json` as in `cases/*.yaml`, with `policy test` of one mind.
+    #[test]
+    fn a_test_of_cedars_that_cannot_be_asked_is_an_error() {
+        let root = tempfile::tempdir().unwrap();
+        for (path, text) in [
+            ("schema.cedarschema", SCHEMA),
+            ("entities/all.json", ENTITIES),
+            ("shop/a.cedar", POLICY),
+            ("cases/a.json", "[\n  {\"name\": \"a\"}\n]\n"),
+        ] {
+            let path = root.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        let directory = || Directory::of(root.path().to_owned());
+        let told = |code: u8, out: Vec<u8>| {
+            let out = String::from_utf8(out).unwrap();
+            assert_eq!(code, INVALID, "{out}");
+            assert!(out.contains("cases/a.json:2:3") && out.contains("this is no test"), "{out}");
+            out
+        };
+        let mut out = Vec::new();
+        let check = Check { directory: directory(), format: Format::Text, deny_warnings: false };
+        let code = check.run(&mut out).unwrap();
+        assert!(told(code, out).contains("error[case]: "));
+        let mut out = Vec::new();
+        let code = super::super::test::Test::of(directory(), None).run(&mut out).unwrap();
+        assert!(told(code, out).ends_with("policy test: problems=1\n"));
     }
 
     #[test]

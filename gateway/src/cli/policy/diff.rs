@@ -10,8 +10,9 @@ use prover::{Change, Compared, Diff as Found, Relation};
 use serde_json::json;
 use verdict::{Policies, RecordedQuestion, Source};
 
-use super::means::{Format, NO_SOLVER, Proving};
-use super::{Directory, case_texts, cases_in, invalid};
+use super::format::{Format, document, invalid};
+use super::means::{NO_SOLVER, Proving};
+use super::{Directory, case_texts, cases_in};
 use crate::cli::{FAILED, OK, UNVERIFIED};
 use crate::config::{Problem, Yaml};
 use crate::snapshot;
@@ -65,14 +66,15 @@ impl Diff {
             (Ok(old), Ok(new)) => (old, new),
             (old, new) => {
                 let problems = [old.err(), new.err()].into_iter().flatten().flatten();
-                return invalid("diff", &problems.collect::<Vec<_>>(), out);
+                let problems: Vec<_> = problems.collect();
+                return invalid("diff", &problems, self.proving.format, out);
             }
         };
         let means = self.proving.means()?;
         let mut found = prover::diff(&old, &new, &means)?;
         let seen = match self.seen(&source, &old, &new)? {
             Ok(seen) => seen,
-            Err(problems) => return invalid("diff", &problems, out),
+            Err(problems) => return invalid("diff", &problems, self.proving.format, out),
         };
         found.environments.iter_mut().for_each(|compared| seen.correct(compared));
         let code = self.code(&found, &seen);
@@ -86,8 +88,7 @@ impl Diff {
                     "proved": found.proved(),
                     "solver": means.solver.as_ref().map(|solver| &solver.program),
                 });
-                serde_json::to_writer_pretty(&mut *out, &report)?;
-                writeln!(out)?;
+                document(&report, out)?;
             }
             Format::Text => {
                 if means.solver.is_none() {

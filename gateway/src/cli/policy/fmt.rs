@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use super::{Directory, invalid};
+use super::Directory;
+use super::format::{Format, invalid, placed};
 use crate::cli::{FAILED, OK};
-use crate::config::Problem;
 
 /// Lay out policy files; the schema is left alone
 #[derive(Debug, clap::Args)]
@@ -28,7 +28,7 @@ impl Fmt {
     pub(super) fn run(&self, out: &mut impl Write) -> anyhow::Result<u8> {
         let source = match Directory::of(self.directory.clone()).source() {
             Ok(source) => source,
-            Err(problems) => return invalid("fmt", &problems, out),
+            Err(problems) => return invalid("fmt", &problems, Format::Text, out),
         };
         let policies = source.files.iter().filter(|(path, _)| path.ends_with(".cedar"));
         let (mut files, mut changed, mut problems) = (0_usize, Vec::new(), Vec::new());
@@ -37,7 +37,9 @@ impl Fmt {
             match verdict::format(path, text) {
                 Ok(formatted) if formatted == *text => {}
                 Ok(formatted) => changed.push((self.directory.join(path), formatted)),
-                Err(found) => problems.extend(found.into_iter().map(|it| self.problem(it))),
+                Err(found) => {
+                    problems.extend(found.into_iter().map(|it| placed(&self.directory, it)));
+                }
             }
         }
         for (path, formatted) in &changed {
@@ -47,16 +49,10 @@ impl Fmt {
             }
         }
         if !problems.is_empty() {
-            return invalid("fmt", &problems, out);
+            return invalid("fmt", &problems, Format::Text, out);
         }
         writeln!(out, "policy fmt: files={files} changed={}", changed.len())?;
         Ok(if self.check && !changed.is_empty() { FAILED } else { OK })
-    }
-
-    fn problem(&self, problem: verdict::Problem) -> Problem {
-        let verdict::Problem { file, line, column, message, hint, lint: _ } = problem;
-        let file = self.directory.join(file).display().to_string();
-        Problem { file, line, column, message, hint }
     }
 }
 

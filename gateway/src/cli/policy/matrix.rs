@@ -2,7 +2,8 @@
 
 use std::io::Write;
 
-use super::{Directory, invalid};
+use super::Directory;
+use super::format::{Format, document, invalid};
 use crate::cli::OK;
 
 /// Print who can do what: the answer for each principal, action and resource of the cases
@@ -10,16 +11,23 @@ use crate::cli::OK;
 pub(in crate::cli) struct Matrix {
     #[command(flatten)]
     directory: Directory,
+    /// How it is told; the text is what `matrix.txt` holds
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
 }
 
 impl Matrix {
     pub(super) fn run(&self, out: &mut impl Write) -> anyhow::Result<u8> {
         let (policies, files) = match self.directory.load()? {
             Ok(loaded) => loaded,
-            Err(problems) => return invalid("matrix", &problems, out),
+            Err(problems) => return invalid("matrix", &problems, self.format, out),
         };
         let cases: Vec<_> = files.into_iter().flat_map(|(_, cases)| cases).collect();
-        out.write_all(policies.matrix(&cases).as_bytes())?;
+        let matrix = policies.matrix(&cases);
+        match self.format {
+            Format::Text => write!(out, "{matrix}")?,
+            Format::Json => document(&matrix, out)?,
+        }
         Ok(OK)
     }
 }
@@ -38,7 +46,7 @@ mod tests {
         let path = policies.join("matrix.txt");
         let directory = Directory::of(policies);
         let mut printed = Vec::new();
-        assert_eq!(Matrix { directory }.run(&mut printed).unwrap(), OK);
+        assert_eq!(Matrix { directory, format: Format::Text }.run(&mut printed).unwrap(), OK);
         let printed = String::from_utf8(printed).unwrap();
         if std::env::var_os("UPDATE").is_some() {
             std::fs::write(&path, &printed).unwrap();

@@ -6,14 +6,7 @@ use std::time::Duration;
 use anyhow::bail;
 use prover::{Means, Solver};
 
-/// How a report is printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum Format {
-    /// For people, with the counts in the last line.
-    Text,
-    /// One JSON document.
-    Json,
-}
+use super::format::Format;
 
 /// With what it is proved.
 #[derive(Debug, clap::Args)]
@@ -31,7 +24,7 @@ pub(super) struct Proving {
     /// Without a solver: how many requests are made up for each environment
     #[arg(long, value_name = "COUNT", default_value_t = 1000)]
     pub(super) requests: usize,
-    /// How the report is printed
+    /// How it is told
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(super) format: Format,
 }

@@ -6,8 +6,9 @@ use std::time::Instant;
 use prover::{Held, Holds, Proof};
 use serde_json::json;
 
-use super::means::{Format, NO_SOLVER, Proving};
-use super::{Directory, invalid};
+use super::Directory;
+use super::format::{Format, document, invalid};
+use super::means::{NO_SOLVER, Proving};
 use crate::cli::{FAILED, OK, UNVERIFIED};
 
 /// Prove that no request which matches an invariant (`invariants/*.cedar`) is allowed
@@ -30,7 +31,7 @@ impl Prove {
         let start = Instant::now();
         let policies = match self.directory.policies() {
             Ok(policies) => policies,
-            Err(problems) => return invalid("prove", &problems, out),
+            Err(problems) => return invalid("prove", &problems, self.proving.format, out),
         };
         let means = self.proving.means()?;
         let proof = prover::prove(&policies, &means)?;
@@ -44,8 +45,7 @@ impl Prove {
                     "proved": proved,
                     "solver": means.solver.as_ref().map(|solver| &solver.program),
                 });
-                serde_json::to_writer_pretty(&mut *out, &report)?;
-                writeln!(out)?;
+                document(&report, out)?;
             }
             Format::Text => {
                 if means.solver.is_none() {

@@ -5,29 +5,27 @@
 //! that decided must be there, by the digests in the event: a difference means nothing if the
 //! answer was not that set's. Nothing is verified here, and nothing is sent anywhere.
 
-pub(super) mod record;
-mod sets;
 mod tally;
 
 use std::io::Write;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::Instant;
 
 use serde::Serialize;
-use verdict::{Policies, Recorded, Source};
+use verdict::{Policies, Recorded};
 
-use super::invalid;
+use super::format::{Format, document, invalid};
+use super::record::{self, Event};
+use super::sets::{self, Sets};
 use crate::cli::{FAILED, OK};
 use crate::config::{Config, Problem};
-use crate::snapshot;
-use record::Event;
-use sets::Sets;
 use tally::Tally;
 
 /// Ask recorded decisions again, of the policies that made them or of a candidate
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Replay {
-    /// A spool, the evidence of a sink, or a file with one event a line
+    /// A spool, the evidence of a sink, or a file with one event a line; `-` for standard input
     #[arg(long)]
     from: PathBuf,
     /// A policies directory to ask instead; without it, every answer must come out again
@@ -68,20 +66,11 @@ enum FailOn {
     Any,
 }
 
-/// How it is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
-    /// For people.
-    Text,
-    /// One document, with every group.
-    Json,
-}
-
 impl Replay {
     pub(super) fn run(&self, out: &mut impl Write) -> anyhow::Result<u8> {
         let (mut sets, candidate) = match self.load() {
             Ok(loaded) => loaded,
-            Err(problems) => return invalid("replay", &problems, out),
+            Err(problems) => return invalid("replay", &problems, self.format, out),
         };
         let begun = Instant::now();
         let mut tally = Tally { samples_max: self.samples, ..Tally::default() };
@@ -89,7 +78,7 @@ impl Replay {
             if let Some(event) = Event::decided(value)? {
                 ask(&event, &mut sets, candidate.as_ref(), &mut tally);
             }
-            Ok(())
+            Ok(ControlFlow::Continue(()))
         })?;
         self.tell(&tally, begun.elapsed().as_secs_f64(), out)?;
         Ok(if self.is_failure(&tally) { FAILED } else { OK })
@@ -101,20 +90,11 @@ impl Replay {
         let like = config.as_ref().map(sets::configured).unwrap_or_default();
         let like = sets::with(like, &self.allow_annotation, &self.global);
         let mut sets = Sets::default();
-        if self.bundles.is_empty() {
-            sets.add(&self.from.join("bundles"), like.clone())?;
-        }
-        for place in &self.bundles {
-            sets.add(place, like.clone())?;
-        }
+        sets.add_kept(&self.from, &self.bundles, &like)?;
         if let Some(config) = &config {
             sets.add_configured(config);
         }
-        let candidate = self.candidate.as_deref().map(|directory| {
-            let Source { annotations, global, .. } = like;
-            let source = snapshot::read_policies(directory, annotations, global)?;
-            snapshot::load(directory, &source)
-        });
+        let candidate = self.candidate.as_deref().map(|directory| sets::load(directory, like));
         Ok((sets, candidate.transpose()?))
     }
 
@@ -139,9 +119,7 @@ impl Replay {
         }
         if self.format == Format::Json {
             let told = Told { tally, differences: tally.differences(), s };
-            serde_json::to_writer_pretty(&mut *out, &told)?;
-            writeln!(out)?;
-            return Ok(());
+            return document(&told, out);
         }
         tally.text(out)?;
         writeln!(
@@ -180,4 +158,4 @@ fn ask(event: &Event<'_>, sets: &mut Sets, candidate: Option<&Policies>, tally: 
 }
 
 #[cfg(test)]
-pub(super) mod tests;
+mod tests;

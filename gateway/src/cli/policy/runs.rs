@@ -1,41 +1,39 @@
 //! Tests in the format of Cedar's command line: `cases/*.json` in, `--export` out.
 
-use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
-use verdict::Policies;
 use verdict::cases::Case;
+use verdict::{Policies, RunTestResult};
 
-/// Asks every test of `cases/*.json`: how many passed, and how many did not.
+use super::format::placed;
+use crate::config::Problem;
+
+/// A test of this file, and how it came out.
+pub(super) type Ran = (PathBuf, RunTestResult);
+
+/// Asks every test of `cases/*.json`; or every problem with what cannot be asked.
 ///
 /// # Errors
-/// A file that is no list of tests, or what `out` refuses.
+/// A file that cannot be read.
 pub(super) fn run(
     policies: &Policies,
     directory: &Path,
-    out: &mut impl Write,
-) -> anyhow::Result<(usize, usize)> {
-    let (mut passed, mut failed) = (0, 0);
+) -> anyhow::Result<Result<Vec<Ran>, Vec<Problem>>> {
+    let (mut results, mut problems) = (Vec::new(), Vec::new());
     for path in super::case_files(directory, &["json"])? {
-        let text = std::fs::read(&path).with_context(|| format!("read `{}`", path.display()))?;
-        let file = serde_json::from_slice(&text)
-            .with_context(|| format!("read `{}` as JSON", path.display()))?;
-        let results = verdict::run_tests(policies, &file)
-            .map_err(|reason| anyhow!("`{}` is {reason}", path.display()))?;
-        for result in results {
-            if result.failures.is_empty() {
-                passed += 1;
-                continue;
-            }
-            failed += 1;
-            writeln!(out, "{}: {}", path.display(), result.name)?;
-            for failure in &result.failures {
-                writeln!(out, "  {failure}")?;
-            }
+        let text = std::fs::read_to_string(&path);
+        let text = text.with_context(|| format!("read `{}`", path.display()))?;
+        let found = policies.test_problems(&path.to_string_lossy(), &text);
+        if !found.is_empty() {
+            problems.extend(found.into_iter().map(|problem| placed(Path::new(""), problem)));
+            continue;
         }
+        let file = serde_json::from_str(&text)?;
+        let ran = verdict::run_tests(policies, &file).map_err(|reason| anyhow!(reason))?;
+        results.extend(ran.into_iter().map(|result| (path.clone(), result)));
     }
-    Ok((passed, failed))
+    Ok(if problems.is_empty() { Ok(results) } else { Err(problems) })
 }
 
 /// Writes the cases as such tests.

@@ -5,7 +5,8 @@
 
 use std::io::Write;
 
-use super::{Directory, invalid};
+use super::Directory;
+use super::format::{Format, invalid};
 use crate::bundle::{self, Declared};
 use crate::cli::OK;
 use crate::snapshot;
@@ -42,7 +43,7 @@ impl Seal {
                 )?;
                 Ok(OK)
             }
-            Err(problems) => invalid("seal", &problems, out),
+            Err(problems) => invalid("seal", &problems, Format::Text, out),
         }
     }
 }

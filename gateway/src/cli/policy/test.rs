@@ -2,12 +2,15 @@
 //! no case saw both true and false.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use verdict::{Coverage, cases};
+use serde::Serialize;
+use verdict::cases::{self, CaseResult};
+use verdict::{Coverage, RunTestResult};
 
-use super::{Directory, invalid, report, runs};
+use super::format::{Format, document, invalid};
+use super::{Directory, report, runs};
 use crate::cli::{FAILED, OK};
 
 /// Run the cases of a policies directory
@@ -24,73 +27,137 @@ pub(in crate::cli) struct Test {
     /// Write the policies with their conditions coloured by what the cases saw
     #[arg(long, value_name = "FILE")]
     coverage_html: Option<PathBuf>,
+    /// How it is told
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
 }
 
 impl Test {
     #[cfg(test)]
     pub(super) fn of(directory: Directory, export: Option<PathBuf>) -> Self {
-        Self { directory, export, min_coverage: None, coverage_html: None }
+        Self { directory, export, min_coverage: None, coverage_html: None, format: Format::Text }
     }
 
     pub(super) fn run(&self, out: &mut impl Write) -> anyhow::Result<u8> {
         let (policies, files) = match self.directory.load()? {
             Ok(loaded) => loaded,
-            Err(problems) => return invalid("test", &problems, out),
+            Err(problems) => return invalid("test", &problems, self.format, out),
         };
         if let Some(file) = &self.export {
             let cases: Vec<_> = files.iter().flat_map(|(_, cases)| cases).cloned().collect();
             runs::export(&policies, &cases, file)?;
         }
-        let (mut passed, mut failed) = runs::run(&policies, &self.directory.directory, out)?;
+        let ran = runs::run(&policies, &self.directory.directory)?;
+        let (ran, source) = match ran.and_then(|ran| Ok((ran, self.directory.source()?))) {
+            Ok(read) => read,
+            Err(problems) => return invalid("test", &problems, self.format, out),
+        };
+        let mut report = Report::default();
+        for (path, RunTestResult { name, failures }) in ran {
+            report.add(&path, name, failures);
+        }
         for (path, cases) in &files {
-            for result in cases::run_cases(&policies, cases) {
-                if result.passed() {
-                    passed += 1;
-                    continue;
-                }
-                failed += 1;
-                writeln!(out, "{}: {}", path.display(), result.name)?;
-                for failure in &result.failures {
-                    writeln!(out, "  {failure}")?;
-                }
+            for CaseResult { name, failures, .. } in cases::run_cases(&policies, cases) {
+                report.add(path, name, failures);
             }
         }
-        let source = match self.directory.source() {
-            Ok(source) => source,
-            Err(problems) => return invalid("test", &problems, out),
-        };
         let cases: Vec<_> = files.into_iter().flat_map(|(_, cases)| cases).collect();
         let coverage = policies.coverage(&source, &cases);
-        unseen(&coverage, out)?;
+        report.saw(&coverage);
+        match self.format {
+            Format::Text => report.text(out)?,
+            Format::Json => document(&report, out)?,
+        }
         if let Some(file) = &self.coverage_html {
             let page = report::page(&coverage, &source);
             std::fs::write(file, page).with_context(|| format!("write `{}`", file.display()))?;
         }
-        let (conditions, covered) = (coverage.parts.len(), coverage.covered());
-        let percent = coverage.percent();
-        let low = self.min_coverage.is_some_and(|least| percent < f64::from(least));
-        writeln!(
-            out,
-            "policy test: cases={} passed={passed} failed={failed} conditions={conditions} \
-             covered={covered} coverage={percent:.1}",
-            passed + failed
-        )?;
-        Ok(if failed > 0 || passed == 0 || low { FAILED } else { OK })
+        let low = self.min_coverage.is_some_and(|least| report.coverage < f64::from(least));
+        Ok(if report.failed > 0 || report.passed == 0 || low { FAILED } else { OK })
     }
 }
 
-/// What no case saw, by place.
-fn unseen(coverage: &Coverage, out: &mut impl Write) -> std::io::Result<()> {
-    for part in coverage.parts.iter().filter(|part| !part.is_covered()) {
-        let what = match (part.seen_true, part.seen_false) {
-            (true, _) => "never false",
-            (false, true) => "never true",
-            (false, false) => "never reached",
-        };
-        let text = part.text.split_whitespace().collect::<Vec<_>>().join(" ");
-        writeln!(out, "{}:{}:{}: {what}: {text}", part.file, part.line, part.column)?;
+/// How the cases came out.
+#[derive(Debug, Default, Serialize)]
+struct Report {
+    cases: usize,
+    passed: usize,
+    failed: usize,
+    failures: Vec<Failed>,
+    /// Scopes and conditions.
+    conditions: usize,
+    covered: usize,
+    /// Of a hundred.
+    coverage: f64,
+    unseen: Vec<Unseen>,
+}
+
+/// A case that came out otherwise.
+#[derive(Debug, Serialize)]
+struct Failed {
+    file: String,
+    case: String,
+    failures: Vec<String>,
+}
+
+/// A scope or condition of which no case saw something.
+#[derive(Debug, Serialize)]
+struct Unseen {
+    file: String,
+    line: usize,
+    column: usize,
+    policy: String,
+    text: String,
+    /// `never false`, `never true` or `never reached`.
+    what: &'static str,
+}
+
+impl Report {
+    fn add(&mut self, path: &Path, case: String, failures: Vec<String>) {
+        self.cases += 1;
+        if failures.is_empty() {
+            self.passed += 1;
+            return;
+        }
+        self.failed += 1;
+        self.failures.push(Failed { file: path.display().to_string(), case, failures });
     }
-    Ok(())
+
+    fn saw(&mut self, coverage: &Coverage) {
+        self.conditions = coverage.parts.len();
+        (self.covered, self.coverage) = (coverage.covered(), coverage.percent());
+        let unseen = coverage.parts.iter().filter(|part| !part.is_covered());
+        self.unseen = unseen
+            .map(|part| Unseen {
+                file: part.file.clone(),
+                line: part.line,
+                column: part.column,
+                policy: part.policy.clone(),
+                text: part.text.split_whitespace().collect::<Vec<_>>().join(" "),
+                what: match (part.seen_true, part.seen_false) {
+                    (true, _) => "never false",
+                    (false, true) => "never true",
+                    (false, false) => "never reached",
+                },
+            })
+            .collect();
+    }
+
+    fn text(&self, out: &mut impl Write) -> std::io::Result<()> {
+        for Failed { file, case, failures } in &self.failures {
+            writeln!(out, "{file}: {case}")?;
+            failures.iter().try_for_each(|failure| writeln!(out, "  {failure}"))?;
+        }
+        for Unseen { file, line, column, text, what, .. } in &self.unseen {
+            writeln!(out, "{file}:{line}:{column}: {what}: {text}")?;
+        }
+        let Self { cases, passed, failed, conditions, covered, coverage, .. } = self;
+        writeln!(
+            out,
+            "policy test: cases={cases} passed={passed} failed={failed} conditions={conditions} \
+             covered={covered} coverage={coverage:.1}"
+        )
+    }
 }
 
 #[cfg(test)]

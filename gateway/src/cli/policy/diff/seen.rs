@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use prover::{Compared, Environment, Relation};
@@ -11,7 +12,7 @@ use serde::Serialize;
 use signals::Facts;
 use verdict::{Decision, Policies, Recorded, RecordedQuestion};
 
-use crate::cli::policy::replay::record::{self, Event};
+use crate::cli::policy::record::{self, Event};
 
 /// Requests of each kind that are named.
 const NAMED_MAX: usize = 5;
@@ -64,14 +65,16 @@ impl Seen {
         new: &Policies,
     ) -> anyhow::Result<()> {
         record::every(from, |value| {
-            let Some(event) = Event::decided(value)? else { return Ok(()) };
+            let Some(event) = Event::decided(value)? else {
+                return Ok(ControlFlow::Continue(()));
+            };
             match recorded(&event) {
                 Some(Recorded { question, facts, .. }) => {
                     self.ask(Name::Decision(event.id()), &question, &facts, old, new);
                 }
                 None => self.undecidable += 1,
             }
-            Ok(())
+            Ok(ControlFlow::Continue(()))
         })
     }
 

@@ -4,7 +4,7 @@ use clap::Parser as _;
 use serde_json::Value;
 
 use super::*;
-use crate::cli::policy::replay::tests::Setting;
+use crate::cli::policy::setting::Setting;
 
 #[derive(Debug, clap::Parser)]
 struct Line {

@@ -1,4 +1,5 @@
 //! Where recorded decisions come from: a spool, the evidence of a sink, or events one a line.
+//! `policy replay` reads all of them, `policy explain` looks for one.
 //!
 //! Nothing is verified here: `audit verify` and `audit-sink verify` do that, and a record that is
 //! not verified is worth what its file is worth.
@@ -6,7 +7,8 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{BufRead as _, BufReader};
+use std::io::{self, BufRead, BufReader};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail, ensure};
@@ -15,14 +17,14 @@ use ledger::{EpochId, Look};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// The parts of an event that replay needs.
+/// The parts of an event that hold a decision.
 #[derive(Debug, Deserialize)]
-pub(in crate::cli::policy) struct Event<'a> {
-    class_uid: u32,
+pub(super) struct Event<'a> {
+    pub(super) class_uid: u32,
     #[serde(borrow)]
     metadata: Metadata<'a>,
     #[serde(borrow)]
-    pub(in crate::cli::policy) unmapped: Unmapped<'a>,
+    pub(super) unmapped: Unmapped<'a>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -34,63 +36,92 @@ struct Metadata<'a> {
 }
 
 #[derive(Debug, Deserialize)]
-pub(in crate::cli::policy) struct Unmapped<'a> {
+pub(super) struct Unmapped<'a> {
     #[serde(borrow)]
-    pub(in crate::cli::policy) route: Option<Cow<'a, str>>,
+    pub(super) route: Option<Cow<'a, str>>,
     #[serde(borrow)]
-    pub(in crate::cli::policy) question: Option<&'a RawValue>,
+    pub(super) question: Option<&'a RawValue>,
     #[serde(borrow)]
-    pub(in crate::cli::policy) facts: Option<&'a RawValue>,
+    pub(super) facts: Option<&'a RawValue>,
     #[serde(borrow)]
-    pub(in crate::cli::policy) cedar: Option<&'a RawValue>,
+    pub(super) cedar: Option<&'a RawValue>,
 }
 
 impl<'a> Event<'a> {
     /// The event, if policy decided it: 6003.
-    pub(in crate::cli::policy) fn decided(value: &'a [u8]) -> anyhow::Result<Option<Self>> {
+    pub(super) fn decided(value: &'a [u8]) -> anyhow::Result<Option<Self>> {
+        let event = Self::decision(value)?;
+        Ok(event.filter(Self::is_of_policy))
+    }
+
+    /// The event, if it is a decision, also where no policy was asked.
+    pub(super) fn decision(value: &'a [u8]) -> anyhow::Result<Option<Self>> {
         let event: Self = serde_json::from_slice(value).context("an event that is none of ours")?;
-        let is_decision = event.metadata.event_code == "decision" && event.class_uid == 6003;
-        Ok(is_decision.then_some(event))
+        Ok((event.metadata.event_code == "decision").then_some(event))
+    }
+
+    pub(super) fn is_of_policy(&self) -> bool {
+        self.class_uid == 6003
     }
 
     /// The decision's id.
-    pub(in crate::cli::policy) fn id(&self) -> &str {
+    pub(super) fn id(&self) -> &str {
         &self.metadata.uid
     }
 }
 
-/// Hands every event of the record at `from` to `each`, logs in order.
-pub(in crate::cli::policy) fn every(
-    from: &Path,
-    mut each: impl FnMut(&[u8]) -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
+/// Whether to go on, or why not.
+pub(super) type Step = anyhow::Result<ControlFlow<()>>;
+
+/// Hands the events of the record at `from` to `each`, logs in order, until it breaks off.
+pub(super) fn every(from: &Path, mut each: impl FnMut(&[u8]) -> Step) -> anyhow::Result<()> {
+    walk(from, &mut each).map(drop)
+}
+
+fn walk(from: &Path, each: &mut impl FnMut(&[u8]) -> Step) -> Step {
     let failed = || format!("read `{}`", from.display());
-    if fs::metadata(from).with_context(failed)?.is_file() {
-        return lines(from, &mut each);
+    if from == Path::new("-") {
+        return lines(io::stdin().lock(), each);
+    }
+    if !fs::metadata(from).with_context(failed)?.is_dir() {
+        let file = File::open(from).with_context(failed)?;
+        return lines(BufReader::new(file), each);
     }
     if is_spool(from).with_context(failed)? {
-        for mut log in Look::all(from)? {
-            while let Some(group) = log.group()? {
-                group.records.iter().try_for_each(|record| each(&record.value))?;
-            }
-        }
-        return Ok(());
+        return spool(from, each);
     }
     let logs = logs(from).with_context(failed)?;
     ensure!(!logs.is_empty(), "`{}` is neither a spool nor evidence", from.display());
-    logs.iter().try_for_each(|log| tiles(log, &mut each))
+    for log in &logs {
+        if tiles(log, each)?.is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+    }
+    Ok(ControlFlow::Continue(()))
 }
 
-fn lines(file: &Path, each: &mut impl FnMut(&[u8]) -> anyhow::Result<()>) -> anyhow::Result<()> {
-    let mut reader = BufReader::new(File::open(file)?);
+fn lines(mut from: impl BufRead, each: &mut impl FnMut(&[u8]) -> Step) -> Step {
     let mut line = Vec::new();
-    while reader.read_until(b'\n', &mut line)? > 0 {
-        if !line.trim_ascii().is_empty() {
-            each(&line)?;
+    while from.read_until(b'\n', &mut line).context("read the events")? > 0 {
+        if !line.trim_ascii().is_empty() && each(&line)?.is_break() {
+            return Ok(ControlFlow::Break(()));
         }
         line.clear();
     }
-    Ok(())
+    Ok(ControlFlow::Continue(()))
+}
+
+fn spool(from: &Path, each: &mut impl FnMut(&[u8]) -> Step) -> Step {
+    for mut log in Look::all(from)? {
+        while let Some(group) = log.group()? {
+            for record in &group.records {
+                if each(&record.value)?.is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
+            }
+        }
+    }
+    Ok(ControlFlow::Continue(()))
 }
 
 /// A spool holds a directory for each epoch.
@@ -123,7 +154,7 @@ fn logs(root: &Path) -> std::io::Result<BTreeSet<PathBuf>> {
 }
 
 /// The entries of one log, up to its checkpoint.
-fn tiles(log: &Path, each: &mut impl FnMut(&[u8]) -> anyhow::Result<()>) -> anyhow::Result<()> {
+fn tiles(log: &Path, each: &mut impl FnMut(&[u8]) -> Step) -> Step {
     let note = fs::read_to_string(log.join(CHECKPOINT))
         .with_context(|| format!("the checkpoint of `{}`", log.display()))?;
     let size = note.lines().nth(1).and_then(|size| size.parse().ok());
@@ -135,10 +166,12 @@ fn tiles(log: &Path, each: &mut impl FnMut(&[u8]) -> anyhow::Result<()>) -> anyh
             .with_context(|| format!("`{tile}` of `{}`", log.display()))?;
         let mut entries = 0;
         for value in Entries::of(&bytes).take(tile.width()) {
-            each(value?)?;
+            if each(value?)?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
             entries += 1;
         }
         ensure!(entries == tile.width(), "`{tile}` of `{}` is not whole", log.display());
     }
-    Ok(())
+    Ok(ControlFlow::Continue(()))
 }

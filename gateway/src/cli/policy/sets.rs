@@ -1,4 +1,5 @@
-//! The sets that recorded decisions were made by, found by the digests in their events.
+//! The sets that recorded decisions were made by, found by the digests in their events: among those
+//! that a gateway kept, or in policies directories. `policy replay` and `policy explain` look here.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -34,10 +35,21 @@ impl Sets {
             self.kept.push(place.to_owned());
             return Ok(());
         }
-        let Source { annotations, global, .. } = like;
-        let source = snapshot::read_policies(place, annotations, global)?;
-        self.directories.push(Rc::new(snapshot::load(place, &source)?));
+        self.directories.push(Rc::new(load(place, like)?));
         Ok(())
+    }
+
+    /// Looks in these places; without any, in `bundles` beside the record.
+    pub(super) fn add_kept(
+        &mut self,
+        record: &Path,
+        places: &[PathBuf],
+        like: &Source,
+    ) -> Result<(), Vec<Problem>> {
+        if places.is_empty() {
+            return self.add(&record.join("bundles"), like.clone());
+        }
+        places.iter().try_for_each(|place| self.add(place, like.clone()))
     }
 
     /// Looks where a configuration's gateway keeps its sets, and in its policies directory. That
@@ -86,6 +98,14 @@ impl Sets {
         }
         Err(why)
     }
+}
+
+/// The policies of a directory, to be asked what was recorded. A link counts until its end,
+/// whenever that is asked: one that is over now may not have been when it was decided.
+pub(super) fn load(directory: &Path, like: Source) -> Result<Policies, Vec<Problem>> {
+    let Source { annotations, global, .. } = like;
+    let source = snapshot::read_policies(directory, annotations, global)?;
+    snapshot::load(directory, &Source { now_ms: None, ..source })
 }
 
 /// What a configuration allows its policies, without their files.

@@ -1,0 +1,102 @@
+//! Explanations for people.
+
+use std::io::Write;
+
+use verdict::{Decision, Explained, ExplainedPart, Explanation, Flip, Outcome, Search};
+
+use super::{Report, Told};
+
+pub(super) fn write(report: &Report, out: &mut impl Write) -> std::io::Result<()> {
+    for Told { question, note, explanation, also } in &report.questions {
+        writeln!(out, "{}", shown(question))?;
+        if let Some(note) = note {
+            writeln!(out, "  note: {}", shown(note))?;
+        }
+        if let Some(explanation) = explanation {
+            explained(explanation, also, out)?;
+        }
+    }
+    let Report { questions, differing } = report;
+    writeln!(out, "policy explain: questions={} differing={differing}", questions.len())
+}
+
+fn explained(
+    explanation: &Explanation,
+    also: &[Explained],
+    out: &mut impl Write,
+) -> std::io::Result<()> {
+    let Explanation { basis, determining, nearest, flips, search } = explanation;
+    match (basis.decision, basis.refusal) {
+        (Decision::Allow, _) => writeln!(out, "  ALLOW")?,
+        (Decision::Deny, Some(class)) => writeln!(out, "  DENY {}", class.as_str())?,
+        (Decision::Deny, None) => writeln!(out, "  DENY")?,
+    }
+    if !basis.declared {
+        writeln!(out, "  the schema does not declare this question: no permit counts")?;
+    }
+    if determining.is_empty() {
+        writeln!(out, "  nothing permits it")?;
+    }
+    for (role, policies) in
+        [("determining", determining.as_slice()), ("nearest", nearest), ("also", also)]
+    {
+        policies.iter().try_for_each(|one| policy(role, one, out))?;
+    }
+    flips.iter().try_for_each(|one| flip(one, out))?;
+    if flips.is_empty() && basis.declared {
+        writeln!(out, "  no change of one attribute that was tried would turn it")?;
+    }
+    let Search { tried: _, more, untried, policies_left } = *search;
+    for (count, what) in [
+        (more, "more changes would turn it, none of them smaller"),
+        (untried, "more changes that policies suggest were not tried"),
+        (policies_left, "more policies were not looked at for changes"),
+    ] {
+        if count > 0 {
+            writeln!(out, "  {count} {what}")?;
+        }
+    }
+    Ok(())
+}
+
+fn flip(flip: &Flip, out: &mut impl Write) -> std::io::Result<()> {
+    let Flip { attribute, from, to, policy } = flip;
+    let attribute = shown(attribute);
+    let value = |value: &Option<String>| value.as_deref().map(shown).unwrap_or_default();
+    let (from, to) = (value(from), value(to));
+    match (from.is_empty(), to.is_empty()) {
+        (_, true) => writeln!(out, "  it would turn without {attribute} {from} [{policy}]"),
+        (true, false) => writeln!(out, "  it would turn with {attribute} {to} [{policy}]"),
+        (false, false) => {
+            writeln!(out, "  it would turn with {attribute} {to} (is {from}) [{policy}]")
+        }
+    }
+}
+
+fn policy(role: &str, one: &Explained, out: &mut impl Write) -> std::io::Result<()> {
+    writeln!(out, "  {role} {} {}", one.effect, one.policy)?;
+    for ExplainedPart { clause, text, came, error, reads, .. } in &one.parts {
+        let mark = match came {
+            Outcome::True => "true ",
+            Outcome::False => "false",
+            Outcome::NotReached => "-    ",
+            Outcome::Error => "error",
+        };
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        writeln!(out, "    {mark} {clause:<6} {}", shown(&text))?;
+        if let Some(error) = error {
+            writeln!(out, "                 {}", shown(error))?;
+        }
+        for (path, value) in reads {
+            let value = value.as_deref().unwrap_or("(not there)");
+            writeln!(out, "                 {path} = {}", shown(value))?;
+        }
+    }
+    Ok(())
+}
+
+/// With control characters as escapes: values are what somebody sent, and this is a terminal.
+fn shown(text: &str) -> String {
+    let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.into() };
+    text.chars().map(escaped).collect()
+}

@@ -1,0 +1,122 @@
+//! How the verbs tell what they found: text for people, whose last line holds the counts, or one
+//! JSON document for tools, with nothing before or after it.
+
+use std::io::Write;
+use std::path::Path;
+
+use serde::Serialize;
+use serde_json::json;
+
+use crate::cli::INVALID;
+use crate::config::Problem;
+
+/// How it is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub(super) enum Format {
+    /// For people, with the counts in the last line
+    #[default]
+    Text,
+    /// One JSON document
+    Json,
+}
+
+/// Writes a document.
+pub(super) fn document(value: &impl Serialize, out: &mut impl Write) -> anyhow::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, value)?;
+    Ok(writeln!(out)?)
+}
+
+/// A problem of a file of this directory.
+pub(super) fn placed(directory: &Path, problem: verdict::Problem) -> Problem {
+    let verdict::Problem { file, line, column, message, hint, lint: _ } = problem;
+    let file = directory.join(file).display().to_string();
+    Problem { file, line, column, message, hint }
+}
+
+/// Tells every problem of what was given.
+pub(super) fn invalid(
+    verb: &str,
+    problems: &[Problem],
+    format: Format,
+    out: &mut impl Write,
+) -> anyhow::Result<u8> {
+    match format {
+        Format::Json => document(&json!({ "problems": problems }), out)?,
+        Format::Text => {
+            for problem in problems {
+                writeln!(out, "{problem}")?;
+            }
+            writeln!(out, "policy {verb}: problems={}", problems.len())?;
+        }
+    }
+    Ok(INVALID)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use clap::Parser as _;
+    use serde_json::Value;
+
+    use super::super::Policy;
+    use super::super::setting::Setting;
+
+    #[derive(Debug, clap::Parser)]
+    struct Verb {
+        #[command(subcommand)]
+        policy: Policy,
+    }
+
+    fn run(setting: &Setting, line: &str) -> String {
+        let words = setting.words(&format!("portcullis {line}"));
+        let mut out = Vec::new();
+        let verb = Verb::try_parse_from(words).unwrap();
+        verb.policy.run(&mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    const CASES: &str = "cases: []\n";
+
+    /// Every verb that has a format, on what is right and on what is wrong.
+    #[test]
+    fn a_document_is_all_that_tools_get_and_a_line_of_counts_ends_the_text() {
+        let setting = Setting::new();
+        fs::write(setting.path("cases.yaml"), CASES).unwrap();
+        let check = |verb: &str, arguments: &str, formats: &[&str]| {
+            for format in formats {
+                let out = run(&setting, &format!("{verb} {arguments} --format {format}"));
+                let document: Result<Value, _> = serde_json::from_str(&out);
+                assert!(document.is_ok_and(|document| document.is_object()), "{verb}: {out}");
+            }
+            let out = run(&setting, &format!("{verb} {arguments}"));
+            let last = out.lines().last().unwrap_or_default();
+            assert!(last.starts_with(&format!("policy {verb}: ")), "{verb}: {out}");
+        };
+        let all = || {
+            let json: &[&str] = &["json"];
+            check("check", "@candidate", &["json", "sarif"]);
+            check("test", "@candidate", json);
+            check("explain", "--request @cases.yaml --policies @candidate", json);
+            check("replay", "--from @events.jsonl --bundles @kept --candidate @candidate", json);
+            // No difference is left to a solver, where there is one.
+            check("diff", "@candidate @candidate --requests 1", json);
+            check("prove", "@candidate --requests 1", json);
+        };
+        all();
+        let one = "corp|alice/o-1001 --from @events.jsonl --bundles @kept";
+        check("explain", one, &["json"]);
+        let matrix = run(&setting, "matrix @candidate --format json");
+        let matrix: Value = serde_json::from_str(&matrix).unwrap();
+        let row = &matrix["resources"][0]["rows"][0];
+        let actions = &matrix["resources"][0]["actions"];
+        let count = |list: &Value| list.as_array().unwrap().len();
+        assert_eq!(count(&row["answers"]), count(actions), "{matrix:#}");
+        fs::write(setting.path("candidate/public/broken.cedar"), "permit (everyone").unwrap();
+        all();
+        let wrong = run(&setting, "matrix @candidate --format json");
+        let wrong: Value = serde_json::from_str(&wrong).unwrap();
+        assert_eq!(wrong["problems"][0]["line"], 1, "{wrong:#}");
+        assert!(run(&setting, "matrix @candidate").ends_with("policy matrix: problems=1\n"));
+    }
+}
