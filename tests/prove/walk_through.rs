@@ -124,13 +124,20 @@ impl Walk {
         }
         if let Some((_, rest)) = printed.split_once("\"decision_id\":\"") {
             let id = rest.split('"').next().unwrap_or_default().to_owned();
+            self.recorded(&id);
             self.variables.retain(|(name, _)| *name != "DECISION");
             self.variables.push(("DECISION", id));
         }
-        if command.starts_with("curl") {
-            self.tour.stage.settle().expect("the trail in the sink");
-        }
         printed
+    }
+
+    /// Waits until the evidence has a decision, and all that came of it.
+    fn recorded(&mut self, id: &str) {
+        let stage = &mut self.tour.stage;
+        let there =
+            || Ok(stage.sink.places("decision")?.iter().any(|it| it.uid == id).then_some(()));
+        wait_for("the decision in the evidence", SOON, there).expect("a decision");
+        stage.settle().expect("the trail in the sink");
     }
 
     fn loads(&self) -> usize {
