@@ -194,7 +194,7 @@ impl Explain {
                 );
                 Found::Other(Some(policies), note)
             }
-            None => Found::Other(None, format!("other policies decided it: {why}")),
+            None => Found::Other(None, why.to_owned()),
         })
     }
 

@@ -143,6 +143,9 @@ fn a_decision_is_explained_after_the_policies_changed() {
     let end = "policy explain: questions=1 differing=1\n";
     let out = setting.explain(asked, FAILED, &[note, why, hint, end]);
     assert!(!out.contains("DENY") && !out.contains("orders-customer"), "{out}");
+    let none =
+        "  note: the set that decided is not there; name the place with --bundles or --config\n";
+    setting.explain("corp|alice/o-1002 --from @events.jsonl", FAILED, &[none, end]);
     let others = format!("{asked} --other-policies");
     setting.explain(&others, OK, &[note, why, "  nearest permit orders-customers\n", end]);
     let json = setting.explain(&format!("{asked} --format json"), FAILED, &[]);
