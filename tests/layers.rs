@@ -70,8 +70,10 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("base64", &["gateway", "ledger", "idp", "seclang", "fixtures", "fuzz-bodies"]),
     ("bytes", &["gateway", "signals", "ledger", "idp", "fuzz-bodies"]),
     ("crc32fast", &["ledger"]),
+    ("md-5", &["seclang"]),
+    ("memchr", &["seclang"]),
     ("http", &["gateway", "signals", "idp", "fuzz-bodies"]),
-    ("ring", &["gateway", "signals", "verdict", "ledger", "idp", "fixtures"]),
+    ("ring", &["gateway", "signals", "seclang", "verdict", "ledger", "idp", "fixtures"]),
     (
         "serde",
         &[

@@ -16,8 +16,9 @@ mod operator;
 mod parse;
 mod plan;
 mod problem;
-mod transform;
+pub mod transform;
 
+pub use byte_set::ByteSet;
 pub use compile::RuleSet;
 pub use evaluate::{Hit, Outcome};
 pub use input::{Collection, Input, Value};

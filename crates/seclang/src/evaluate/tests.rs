@@ -147,7 +147,7 @@ SecRuleEngine On
 SecRule ARGS|FILES "@rx a" "id:1,phase:2"
 SecRule ARGS "@within a" "id:2"
 SecRule ARGS "@rx (" "id:3"
-SecRule ARGS "@rx a" "id:4,t:sha1"
+SecRule ARGS "@rx a" "id:4,t:sha9"
 SecRule ARGS "@rx a" \
     "id:5,\
     deny"
@@ -172,7 +172,7 @@ SecRule ARGS "@rx a" "id:14,chain"
             "3:14 unknown target `FILES`",
             "4:16 unknown operator `@within`",
             "5:19 the pattern does not compile: unclosed group",
-            "6:30 unknown transformation `sha1`",
+            "6:30 unknown transformation `sha9`",
             "9:5 unknown action `deny`",
             "10:1 the rule has no `id`",
             "11:1 the id `1` is used twice",
