@@ -67,6 +67,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("tracing", &["gateway", "audit-sink", "ledger", "shipper", "idp"]),
     ("tracing-subscriber", &["gateway", "audit-sink"]),
     // formats and bytes
+    ("aho-corasick", &["seclang"]),
     ("base64", &["gateway", "ledger", "idp", "seclang", "fixtures", "fuzz-bodies"]),
     ("bytes", &["gateway", "signals", "ledger", "idp", "fuzz-bodies"]),
     ("crc32fast", &["ledger"]),

@@ -12,7 +12,7 @@ mod byte_set;
 mod compile;
 mod evaluate;
 mod input;
-mod operator;
+pub mod operator;
 mod parse;
 mod plan;
 mod problem;

@@ -1,9 +1,32 @@
 //! What a rule looks for. `@rx`, `@pm` and `@contains` all become patterns of one automaton.
+//!
+//! The modules below have the operators of the SecLang manual as functions of bytes, each with its
+//! argument read before. Those that need a network or a database (`@rbl`, `@geoLookup`) are not
+//! here; macros in arguments are expanded by whoever calls.
+
+mod card;
+mod check;
+mod ip;
+mod number;
+mod phrase;
+mod text;
+mod valid;
+
+#[cfg(test)]
+mod tests;
 
 use libinjectionrs::{detect_sqli, detect_xss};
 use regex::bytes::{Regex, RegexBuilder};
 
 use crate::{byte_set::ByteSet, parse::Test, problem::Fault};
+
+pub use card::CardNumber;
+pub use check::Check;
+pub use ip::Networks;
+pub use number::{Comparison, number};
+pub use phrase::Phrases;
+pub use text::TextTest;
+pub use valid::{byte_range, is_url_encoding_invalid, is_utf8_invalid};
 
 /// Bytes a compiled pattern may take.
 const PATTERN_BYTES_MAX: usize = 10 << 20;
@@ -51,12 +74,19 @@ impl Operator {
 
 /// libinjection's verdict. A text that cannot hold an attack is not tokenized: SQL needs a byte
 /// that is neither letter, digit nor underscore.
-pub(crate) fn is_sqli(text: &[u8], seen: ByteSet) -> bool {
+pub fn is_sqli(text: &[u8], seen: ByteSet) -> bool {
     !seen.within(ByteSet::WORD) && detect_sqli(text).is_injection()
 }
 
+/// The tokens that [`is_sqli`] found an attack in, as libinjection abbreviates them.
+pub fn sqli_fingerprint(text: &[u8]) -> Option<String> {
+    let result = detect_sqli(text);
+    let found = result.is_injection().then_some(result.fingerprint).flatten();
+    found.map(|fingerprint| fingerprint.as_str().to_owned())
+}
+
 /// As [`is_sqli`]; markup needs `<` or `=`.
-pub(crate) fn is_xss(text: &[u8], seen: ByteSet) -> bool {
+pub fn is_xss(text: &[u8], seen: ByteSet) -> bool {
     const NEEDED: ByteSet = ByteSet::of(b"<=");
     seen.meets(NEEDED) && detect_xss(text).is_injection()
 }
@@ -73,7 +103,16 @@ pub(crate) fn build(pattern: &str) -> Result<Regex, regex::Error> {
 }
 
 fn check(pattern: &str) -> Result<(), String> {
-    build(pattern).map(drop).map_err(|error| {
+    pattern_of(pattern).map(drop)
+}
+
+/// A pattern as rule files write it.
+fn pattern(argument: &str) -> Result<Regex, String> {
+    pattern_of(&bytewise(argument))
+}
+
+fn pattern_of(pattern: &str) -> Result<Regex, String> {
+    build(pattern).map_err(|error| {
         let error = error.to_string();
         let last = error.lines().last().unwrap_or_default().trim();
         format!("the pattern does not compile: {}", last.trim_start_matches("error: "))
