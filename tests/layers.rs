@@ -69,10 +69,12 @@ const OWNERS: &[(&str, &[&str])] = &[
     // formats and bytes
     ("aho-corasick", &["seclang"]),
     ("base64", &["gateway", "ledger", "idp", "seclang", "fixtures", "fuzz-bodies"]),
+    ("brotli-decompressor", &["seclang"]),
     ("bytes", &["gateway", "signals", "ledger", "idp", "fuzz-bodies"]),
     ("crc32fast", &["ledger"]),
     ("md-5", &["seclang"]),
     ("memchr", &["seclang"]),
+    ("flate2", &["seclang"]),
     ("http", &["gateway", "signals", "idp", "fuzz-bodies"]),
     ("ring", &["gateway", "signals", "seclang", "verdict", "ledger", "idp", "fixtures"]),
     (
@@ -119,7 +121,7 @@ const OWNERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("uuid", &["gateway", "ledger", "fuzz-bodies"]),
-    ("zstd", &["ledger", "audit-sink"]),
+    ("zstd", &["ledger", "audit-sink", "seclang"]),
 ];
 
 /// What any crate may use in its own tests and benches, beside what it may use anyway.

@@ -8,6 +8,7 @@
 //! facts that policy decides on. What the engine does not know (a directive, an operator, an
 //! action) is an error when the rules are loaded, never skipped.
 
+pub mod body;
 mod byte_set;
 mod compile;
 mod evaluate;
