@@ -130,8 +130,12 @@ const TEST_ONLY: &[&str] =
 
 /// What one crate may use in its own tests and benches although others own it.
 const TEST_ONLY_OF: &[(&str, &str)] = &[
+    ("anyhow", "seclang"),
     ("mimalloc", "verdict"),
+    ("saphyr-parser", "seclang"),
     ("saphyr-parser", "verdict"),
+    ("serde", "seclang"),
+    ("serde_json", "seclang"),
     ("verdict", "portcullis-tests"),
     ("wycheproof-ng-kdf-jose", "idp"),
 ];

@@ -18,7 +18,7 @@ mod tests;
 use libinjectionrs::{detect_sqli, detect_xss};
 use regex::bytes::{Regex, RegexBuilder};
 
-use crate::{byte_set::ByteSet, parse::Test, problem::Fault};
+use crate::{byte_set::ByteSet, subset::parse::Test, problem::Fault};
 
 pub use card::CardNumber;
 pub use check::Check;

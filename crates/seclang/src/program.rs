@@ -22,7 +22,7 @@ pub(crate) use operator::{Comparand, Operator};
 pub use overlay::{Exclusion, Overlay, Settings};
 pub(crate) use pattern::Pattern;
 pub(crate) use select::{Key, Selector, Targets};
-pub use set::{File, Loaded, RuleSet, Wanted};
+pub use set::{Fetch, File, Loaded, RuleSet, Wanted};
 pub(crate) use template::{Piece, Template};
 
 /// Phases of a transaction.

@@ -10,7 +10,7 @@ mod test;
 pub(crate) use action::{Action, actions};
 pub(crate) use line::{Argument, Directive, directives};
 pub(crate) use macros::{Piece as MacroPiece, pieces as macro_pieces};
-pub(crate) use target::{Target, targets};
+pub(crate) use target::{Selector, Target, targets};
 pub(crate) use test::{Test, test};
 
 /// A piece of text and its byte offset.

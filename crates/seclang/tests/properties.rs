@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
-use seclang::{Collection, Input, RuleSet};
+use seclang::subset::{Collection, Input, RuleSet};
 
 const THRESHOLD: &str = "SecAction \"id:1,setvar:tx.inbound_anomaly_score_threshold=5\"\n";
 

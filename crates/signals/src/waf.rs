@@ -12,7 +12,7 @@ mod json;
 
 use std::sync::Arc;
 
-use seclang::{Collection, Input, Outcome, RuleSet};
+use seclang::subset::{Collection, Input, Outcome, RuleSet};
 
 use crate::{Health, Inspect, Request, Waf, WafHit};
 
@@ -132,7 +132,7 @@ fn fact(outcome: Outcome, health: Health, inspected: usize) -> Waf {
     classes.sort();
     classes.dedup();
     classes.truncate(RULES_MAX);
-    let hit = |hit: seclang::Hit| WafHit {
+    let hit = |hit: seclang::subset::Hit| WafHit {
         rule: hit.id,
         message: cut(&hit.message, MESSAGE_CHARS_MAX),
         target: place(&hit.target),

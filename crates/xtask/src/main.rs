@@ -5,8 +5,10 @@
 
 mod bench;
 mod compliance;
+mod crs;
 mod demo;
 mod equal;
+mod ftw;
 mod kafka;
 mod kill;
 mod machine;
@@ -27,6 +29,7 @@ usage: cargo xtask demo [--once] [--kafka HOST:PORT]   the product on a tour, th
                                                        a request's cost, beside nginx and Envoy
        cargo xtask bench verdict                       a decision's cost, beside Cedar's authorizer
        cargo xtask equal [--cases N] [--seed N]        the policy index against Cedar's authorizer
+       cargo xtask ftw                                 the OWASP CRS's own tests, on the rule engine
        cargo xtask kill                                gateway, sink and Kafka killed under load
        cargo xtask kafka up|down                       real Apache Kafka on loopback
        cargo xtask setup                               check and install what all of it needs";
@@ -50,6 +53,7 @@ fn run(words: &[&str]) -> Result<()> {
         ["bench", "line", rest @ ..] => bench::line(rest),
         ["bench", "verdict"] => bench::verdict(),
         ["equal", rest @ ..] => equal::equal(rest),
+        ["ftw"] => ftw::ftw(),
         ["lint"] => suites::test(&["format", "lints"]),
         ["kill"] => kill::kill(),
         ["kafka", "up"] => kafka::up(),

@@ -49,13 +49,16 @@ pub(crate) const NGINX: Need =
 pub(crate) const TASKSET: Need =
     Need { name: "taskset", package: "util-linux", probe: &["taskset", "--version"] };
 
+/// What fetches Go modules: test data, and peers to compare with.
+pub(crate) const GO: Need = Need { name: "Go", package: "golang-go", probe: &["go", "version"] };
+
 /// What proves a change of policies.
 pub(crate) const CVC5: Need = Need { name: "cvc5", package: "cvc5", probe: &["cvc5", "--version"] };
 
 /// What the build needs.
 pub(crate) const BUILD: [Need; 4] = [C_COMPILER, CXX_COMPILER, MAKE, BASH];
 /// What the suites with real components need beside it.
-const COMPONENTS: [Need; 4] = [JAVA, MAVEN, PYTHON, CVC5];
+const COMPONENTS: [Need; 5] = [JAVA, MAVEN, PYTHON, CVC5, GO];
 
 /// Everything, for demo, tests and CI.
 pub(crate) fn everything() -> Result<()> {

@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::{
-    compliance, equal,
+    compliance, equal, ftw,
     machine::{build, built, cargo, root, target, watch},
     python::python,
     setup::{BUILD, CVC5, JAVA, MAVEN, Need, PYTHON, obtain, rust_components},
@@ -30,6 +30,7 @@ const SUITES: &[Suite] = &[
     Suite { name: "lints", needs: &BUILD, run: lints },
     Suite { name: "tests", needs: &BUILD, run: tests },
     Suite { name: "equal", needs: &BUILD, run: equal::suite },
+    Suite { name: "ftw", needs: &BUILD, run: ftw::suite },
     Suite { name: "prove", needs: &[CVC5], run: prove },
     Suite { name: "components", needs: &[JAVA, MAVEN], run: components },
     Suite { name: "trail", needs: &[JAVA, MAVEN, PYTHON], run: trail },

@@ -1,6 +1,6 @@
 //! The body as values, by its type.
 
-use seclang::{Collection, Input};
+use seclang::subset::{Collection, Input};
 
 use super::{Read, form, json};
 use crate::{Framing, Request};

@@ -1,7 +1,7 @@
 //! Rules as text, requests as lists, hits as ids; and rule files that must not load.
 
 use super::*;
-use crate::Collection;
+use crate::subset::Collection;
 
 const THRESHOLD_RULE: &str =
     "SecAction \"id:1,phase:1,pass,nolog,setvar:tx.inbound_anomaly_score_threshold=5\"\n";

@@ -7,7 +7,7 @@ use regex::bytes::{RegexSet, RegexSetBuilder, SetMatches};
 
 use crate::{
     byte_set::ByteSet,
-    input::{Collection, Value},
+    subset::input::{Collection, Value},
     operator,
     transform::Transform,
 };

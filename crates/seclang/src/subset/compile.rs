@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 
 use crate::{
-    input::Collection,
+    subset::input::Collection,
     operator::Operator,
-    parse::{self, Action, Directive, Piece, Target, Test},
-    plan::{Link, Plan, Planning, Probe, Selector},
+    subset::parse::{self, Action, Directive, Piece, Target, Test},
+    subset::plan::{Link, Plan, Planning, Probe, Selector},
     problem::{Fault, Problem},
     transform::Transform,
 };

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use crate::{
-    compile::{Amount, Change, Rule, RuleSet, SCORE, Set, THRESHOLD},
-    input::{Input, Value},
+    subset::compile::{Amount, Change, Rule, RuleSet, SCORE, Set, THRESHOLD},
+    subset::input::{Input, Value},
 };
 
 /// What a rule set makes of a request.
