@@ -288,6 +288,14 @@ fn hex(digits: &[u8]) -> Option<u32> {
     })
 }
 
+/// `%hh` is the byte, in a path.
+pub(crate) fn percent_decoded(bytes: &[u8]) -> std::borrow::Cow<'_, [u8]> {
+    match bytes.contains(&b'%') {
+        true => unescaped(bytes, false).into(),
+        false => bytes.into(),
+    }
+}
+
 /// `%hh` is the byte, and `+` a space where it is; what is no escape stays.
 fn unescaped(bytes: &[u8], plus: bool) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len());

@@ -3,6 +3,7 @@
 mod actions;
 mod build;
 mod compile;
+mod dialect;
 mod directive;
 mod needs;
 mod operator;

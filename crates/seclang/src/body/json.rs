@@ -128,7 +128,11 @@ impl<'a> Reader<'a, '_> {
             if !self.takes(end) {
                 return Err(Reason::Json);
             }
-            self.open.pop();
+            if let Some(Open { inside: Inside::Array(count), .. }) = self.open.pop()
+                && !self.open.is_empty()
+            {
+                self.add(count.to_string().into_bytes())?;
+            }
         }
         Ok(false)
     }

@@ -38,6 +38,8 @@ pub(crate) struct Draft {
     pub(crate) file: usize,
     pub(crate) at: usize,
     pub(crate) removed: bool,
+    /// Its pattern cannot be used; no matter if the rule is removed.
+    pub(crate) faults: Vec<Fault>,
 }
 
 /// One of its links.
@@ -115,6 +117,8 @@ pub(crate) struct Building<'a> {
     pub(crate) engine: Engine,
     /// The rule read last goes on with the next.
     pub(crate) chained: bool,
+    /// What is wrong with the pattern of the link that is being read.
+    pub(crate) pattern_fault: Option<Fault>,
     /// The rule read last could not be read, so what is chained to it is not either.
     pub(crate) broken: bool,
     pub(crate) patterns: Vec<Pattern>,
@@ -152,6 +156,7 @@ impl<'a> Building<'a> {
             defaults: HashMap::new(),
             engine: Engine::default(),
             chained: false,
+            pattern_fault: None,
             broken: false,
             patterns: Vec::new(),
             pattern_numbers: HashMap::new(),

@@ -27,6 +27,7 @@ impl Building<'_> {
     /// `SecRule`.
     pub(crate) fn rule(&mut self, directive: &Directive) -> Result<(), Fault> {
         let continues = std::mem::take(&mut self.chained);
+        self.pattern_fault = None;
         let (targets, test, actions) = match directive.arguments.as_slice() {
             [targets, test] => (targets, test, None),
             [targets, test, actions] => (targets, test, Some(actions)),
@@ -137,6 +138,7 @@ impl Building<'_> {
                 self.broken = self.chained;
             } else if let Some(draft) = self.drafts.last_mut() {
                 draft.links.push(link);
+                draft.faults.extend(self.pattern_fault.take());
             }
             return Ok(());
         }
@@ -166,6 +168,7 @@ impl Building<'_> {
             file: self.file(),
             at: directive.name.at,
             removed: false,
+            faults: self.pattern_fault.take().into_iter().collect(),
         };
         if let Some(data) = &actions.data {
             draft.data = Template::new(data.at, &data.text, self)?;
@@ -199,7 +202,8 @@ impl Building<'_> {
         }
         let mut named = named.into_iter();
         let mut missing = Vec::new();
-        for (order, draft) in kept {
+        for (order, mut draft) in kept {
+            missing.extend(draft.faults.drain(..).map(|fault| (draft.file, fault)));
             let flow = match places.flow(order, &draft) {
                 Ok(flow) => flow,
                 Err(fault) => {

@@ -86,8 +86,14 @@ impl Building<'_> {
         if made.pieces.iter().any(|piece| !matches!(piece, Piece::Text(_))) {
             return Ok((Operator::MadePattern(made), Needs::default()));
         }
-        let (number, needs) = self.pattern(text).map_err(|error| Fault::new(at, error))?;
-        Ok((Operator::Pattern(number), needs))
+        match self.pattern(text) {
+            Ok((number, needs)) => Ok((Operator::Pattern(number), needs)),
+            Err(error) => {
+                let fault = Fault::new(at, error);
+                self.pattern_fault = Some(fault.hint("`SecRuleRemoveById` leaves a rule out"));
+                Ok((Operator::Never, Needs::default()))
+            }
+        }
     }
 
     fn of_file(&mut self, operator: &str, test: &Test) -> Result<(Operator, Needs), Fault> {

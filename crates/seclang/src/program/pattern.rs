@@ -7,7 +7,7 @@
 use regex::bytes::{Regex, RegexBuilder};
 use regex_syntax::ParserBuilder;
 
-use super::needs::Needs;
+use super::{dialect::translate, needs::Needs};
 
 /// Bytes that a compiled pattern may take, and that its automaton may at run time.
 const PATTERN_BYTES_MAX: usize = 10 << 20;
@@ -26,7 +26,7 @@ pub(crate) struct Pattern {
 impl Pattern {
     /// Compiles a pattern as rule files write it.
     pub(crate) fn new(written: &str) -> Result<Self, String> {
-        let pattern = bytewise(written);
+        let pattern = translate(written);
         let hir = ParserBuilder::new()
             .unicode(false)
             .utf8(false)
@@ -41,7 +41,7 @@ impl Pattern {
 
     /// Compiles a pattern that macros made.
     pub(crate) fn expanded(written: &str) -> Result<Regex, String> {
-        build(&bytewise(written), EXPANDED_BYTES_MAX, EXPANDED_BYTES_MAX)
+        build(&translate(written), EXPANDED_BYTES_MAX, EXPANDED_BYTES_MAX)
     }
 }
 
@@ -60,31 +60,4 @@ fn build(pattern: &str, bytes_max: usize, automaton_bytes_max: usize) -> Result<
 fn said(error: &str) -> String {
     let last = error.lines().last().unwrap_or_default().trim();
     format!("the pattern does not compile: {}", last.trim_start_matches("error: "))
-}
-
-/// PCRE's `\x{hh}` as the byte it means; a pattern with characters beyond ASCII in it is one of
-/// characters.
-fn bytewise(pattern: &str) -> String {
-    let mut out = String::with_capacity(pattern.len() + 4);
-    if !pattern.is_ascii() {
-        out.push_str("(?u)");
-    }
-    let mut rest = pattern;
-    while let Some((before, after)) = rest.split_once("\\x{") {
-        out.push_str(before);
-        let escaped = before.len() - before.trim_end_matches('\\').len();
-        match after.split_once('}') {
-            Some((digits, after)) if digits.len() == 2 && escaped % 2 == 0 => {
-                out.push_str("\\x");
-                out.push_str(digits);
-                rest = after;
-            }
-            _ => {
-                out.push_str("\\x{");
-                rest = after;
-            }
-        }
-    }
-    out.push_str(rest);
-    out
 }

@@ -67,14 +67,22 @@ impl Inspection<'_> {
         self.store.value(Variable::RequestUri, Span::default(), uri);
         let relative = request.target.get(skipped..).unwrap_or_default();
         let (path, _) = split(relative);
-        let filename = span.part(start + skipped..start + skipped + path.len());
-        self.store.value(Variable::RequestFilename, Span::default(), filename);
-        let slash = path.iter().rposition(|byte| matches!(byte, b'/' | b'\\')).map_or(0, |at| at + 1);
-        let basename =
-            span.part(start + skipped + slash..start + skipped + path.len());
-        self.store.value(Variable::RequestBasename, Span::default(), basename);
         self.scratch = line;
+        self.path(path, span.part(start + skipped..start + skipped + path.len()));
         self.store.scalar(Variable::RequestProtocol, request.protocol);
+    }
+
+    /// The path, as applications decode it once: rules decode it further.
+    fn path(&mut self, path: &[u8], raw: Span) {
+        let decoded = bodies::percent_decoded(path);
+        let (path, span) = match &decoded {
+            std::borrow::Cow::Borrowed(path) => (*path, raw),
+            std::borrow::Cow::Owned(path) => (path.as_slice(), self.store.put(path)),
+        };
+        self.store.value(Variable::RequestFilename, Span::default(), span);
+        let slash = path.iter().rposition(|byte| matches!(byte, b'/' | b'\\'));
+        let basename = span.part(slash.map_or(0, |at| at + 1)..path.len());
+        self.store.value(Variable::RequestBasename, Span::default(), basename);
     }
 
     fn connection(&mut self, request: &Request<'_>) {

@@ -122,7 +122,6 @@ impl<'r> Inspection<'r> {
             found.write_name(store, &rules.program, &mut target);
             found.write_value(store, &rules.program, &mut value);
         }
-        let told = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let plain = data == MatchedData::Plain;
         let message = match (record.message, rule.message.constant()) {
             (_, Some(message)) => told(message),
@@ -173,6 +172,19 @@ impl<'r> Inspection<'r> {
             }
         })
     }
+}
+
+/// A text on one line.
+fn told(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    if !text.contains(char::is_control) {
+        return text.into_owned();
+    }
+    let escaped = |char: char| match char.is_control() {
+        true => char.escape_default().to_string(),
+        false => char.to_string(),
+    };
+    text.chars().map(escaped).collect()
 }
 
 /// A few characters of a long text, and its length.
