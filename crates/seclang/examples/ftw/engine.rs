@@ -35,7 +35,9 @@ pub(crate) fn load(dir: &Path) -> Result<Rules> {
         files.push(file(&path)?);
     }
     match RuleSet::load(&files, &fetch) {
-        Ok(loaded) => Ok(Rules { rules: loaded.rules, overlay: Overlay::default(), limits: limits() }),
+        Ok(loaded) => {
+            Ok(Rules { rules: loaded.rules, overlay: Overlay::default(), limits: limits() })
+        }
         Err(problems) => {
             let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
             bail!("{}", problems.join("\n"))

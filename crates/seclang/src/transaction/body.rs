@@ -53,7 +53,8 @@ impl Inspection<'_> {
         };
         self.store.work += bytes.len() as u64;
         let raw = processor == URLENCODED || self.body.forced || body.is_none();
-        let broken = body.as_ref().is_some_and(|body| body.error.is_some()) && processor != MULTIPART;
+        let broken =
+            body.as_ref().is_some_and(|body| body.error.is_some()) && processor != MULTIPART;
         if raw || broken {
             self.store.scalar(Variable::RequestBody, within(bytes, limits.bytes_max));
         }
@@ -118,10 +119,9 @@ impl Inspection<'_> {
     }
 
     fn xml(&mut self, body: &bodies::Body) {
-        for (variable, texts) in [
-            (Variable::XmlText, &body.xml_text),
-            (Variable::XmlAttributes, &body.xml_attributes),
-        ] {
+        for (variable, texts) in
+            [(Variable::XmlText, &body.xml_text), (Variable::XmlAttributes, &body.xml_attributes)]
+        {
             for text in texts {
                 self.store.scalar(variable, text);
             }
