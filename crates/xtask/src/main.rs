@@ -16,6 +16,7 @@ mod python;
 mod setup;
 mod suites;
 mod tally;
+mod waf;
 
 use std::process::ExitCode;
 
@@ -28,6 +29,7 @@ usage: cargo xtask demo [--once] [--kafka HOST:PORT]   the product on a tour, th
        cargo xtask bench line [--rounds N] [--seconds N] [--only NAME,…]
                                                        a request's cost, beside nginx and Envoy
        cargo xtask bench verdict                       a decision's cost, beside Cedar's authorizer
+       cargo xtask bench waf                           the rule engine's cost, beside ModSecurity and Coraza
        cargo xtask equal [--cases N] [--seed N]        the policy index against Cedar's authorizer
        cargo xtask ftw                                 the OWASP CRS's own tests, on the rule engine
        cargo xtask kill                                gateway, sink and Kafka killed under load
@@ -52,6 +54,7 @@ fn run(words: &[&str]) -> Result<()> {
         ["test", names @ ..] => suites::test(names),
         ["bench", "line", rest @ ..] => bench::line(rest),
         ["bench", "verdict"] => bench::verdict(),
+        ["bench", "waf"] => waf::bench(),
         ["equal", rest @ ..] => equal::equal(rest),
         ["ftw"] => ftw::ftw(),
         ["lint"] => suites::test(&["format", "lints"]),
