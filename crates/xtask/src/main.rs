@@ -9,6 +9,7 @@ mod crs;
 mod demo;
 mod equal;
 mod ftw;
+mod injection;
 mod kafka;
 mod kill;
 mod machine;
@@ -32,6 +33,7 @@ usage: cargo xtask demo [--once] [--kafka HOST:PORT]   the product on a tour, th
        cargo xtask bench waf                           the rule engine's cost, beside ModSecurity and Coraza
        cargo xtask equal [--cases N] [--seed N]        the policy index against Cedar's authorizer
        cargo xtask ftw                                 the OWASP CRS's own tests, on the rule engine
+       cargo xtask injection [--inputs N] [--seed N]   `@detectSQLi` and `@detectXSS` against the C library
        cargo xtask kill                                gateway, sink and Kafka killed under load
        cargo xtask kafka up|down                       real Apache Kafka on loopback
        cargo xtask setup                               check and install what all of it needs";
@@ -57,6 +59,7 @@ fn run(words: &[&str]) -> Result<()> {
         ["bench", "waf"] => waf::bench(),
         ["equal", rest @ ..] => equal::equal(rest),
         ["ftw"] => ftw::ftw(),
+        ["injection", rest @ ..] => injection::injection(rest),
         ["lint"] => suites::test(&["format", "lints"]),
         ["kill"] => kill::kill(),
         ["kafka", "up"] => kafka::up(),
