@@ -9,8 +9,8 @@ use memchr::memmem::Finder;
 use super::{Body, File, Limits, Reason, Strict};
 use disposition::Disposition;
 
-/// Takes apart a form of parts. Parts that are files are not values: of them there is the name,
-/// what the client calls them, and their size. Transfer encodings of parts, which RFC 7578 has done
+/// Takes apart a form of parts. Parts that are files to every reader are not values: of them
+/// there is the name, what the client calls them, and their size. Transfer encodings of parts, which RFC 7578 has done
 /// away with, are not decoded: rules see the header.
 pub fn multipart(content_type: &[u8], bytes: &[u8], limits: &Limits) -> Body {
     Body::read(bytes, limits, |body, bytes| {
@@ -141,30 +141,32 @@ impl<'a> Form<'a, '_> {
         self.values(disposition, content)
     }
 
-    /// A part that has two names is a value by each, so that rules see both.
+    /// A part that has two names is a value or a file by each, so that rules see both.
     fn values(&mut self, mut disposition: Disposition, content: &[u8]) -> Result<(), Reason> {
         if disposition.names.is_empty() {
             disposition.names.push(Vec::new());
         }
-        let max = self.limits.values_max;
-        if disposition.filenames.is_empty() {
-            for name in disposition.names {
-                self.body.arg(name, content.to_vec(), max)?;
+        if disposition.may_be_value || disposition.filenames.is_empty() {
+            for name in &disposition.names {
+                self.body.arg(name.clone(), content.to_vec(), self.limits.values_max)?;
             }
-            return Ok(());
         }
         // The bytes are counted once, whatever the file is called.
         let mut size = content.len();
         for name in disposition.names {
             for filename in &disposition.filenames {
-                if self.body.files.len() >= self.limits.files_max {
-                    self.body.strict.file_limit_exceeded = true;
-                    return Err(Reason::Values);
-                }
-                let (name, filename) = (name.clone(), filename.clone());
-                self.body.files.push(File { name, filename, size: std::mem::take(&mut size) });
+                self.file(name.clone(), filename.clone(), std::mem::take(&mut size))?;
             }
         }
+        Ok(())
+    }
+
+    fn file(&mut self, name: Vec<u8>, filename: Vec<u8>, size: usize) -> Result<(), Reason> {
+        if self.body.files.len() >= self.limits.files_max {
+            self.body.strict.file_limit_exceeded = true;
+            return Err(Reason::Values);
+        }
+        self.body.files.push(File { name, filename, size });
         Ok(())
     }
 
@@ -252,11 +254,12 @@ fn ending(line: &[u8]) -> &'static [u8] {
 
 /// The line begins as a boundary does but for blanks, quotes and the number of hyphens.
 fn nearly(line: &[u8], boundary: &[u8]) -> bool {
-    let core = |text: &[u8], ignored: &[u8]| {
+    let skip = |text: &[u8], ignored: &[u8]| {
         text.iter().position(|byte| !ignored.contains(byte)).unwrap_or(text.len())
     };
-    let wanted = boundary.get(core(boundary, b"-")..).unwrap_or_default();
-    let begins = core(line, b"- \t\r\"'");
+    let begins = skip(line, b"- \t\r\"'");
     let hyphen = line.iter().take(begins).any(|byte| *byte == b'-');
-    hyphen && !wanted.is_empty() && line.get(begins..).is_some_and(|it| it.starts_with(wanted))
+    let Some(line) = line.get(begins..).filter(|_| hyphen) else { return false };
+    let wanted = boundary.get(skip(boundary, b"-")..).unwrap_or_default();
+    !wanted.is_empty() && line.starts_with(wanted)
 }

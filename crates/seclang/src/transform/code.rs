@@ -34,11 +34,10 @@ pub(super) fn base64_decode(bytes: &[u8]) -> Option<Vec<u8>> {
     changed(bytes, decode(digits))
 }
 
-/// Decodes the base64 digits there are, up to the `=`, whatever stands between them.
+/// Decodes the base64 digits there are, whatever stands between them.
 pub(super) fn base64_decode_ext(bytes: &[u8]) -> Option<Vec<u8>> {
-    let end = bytes.iter().position(|byte| *byte == b'=').unwrap_or(bytes.len());
-    let digits: Vec<u8> = bytes.iter().take(end).copied().filter(|byte| is_digit(*byte)).collect();
-    changed(bytes, decode(&digits))
+    let digits = without(bytes, |byte| !is_digit(byte));
+    changed(bytes, decode(digits.as_deref().unwrap_or(bytes)))
 }
 
 /// A last digit that is alone in its group is six bits, which are no byte.

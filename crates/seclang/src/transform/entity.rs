@@ -39,6 +39,7 @@ fn numeric(tail: &[u8]) -> Option<(u8, usize)> {
 }
 
 fn named(tail: &[u8]) -> Option<(u8, usize)> {
+    tail.first().filter(|first| first.is_ascii_alphabetic())?;
     // Browsers read the first five without their `;`, too.
     const NAMED: [(&[u8], u8); 35] = [
         (b"quot", b'"'),

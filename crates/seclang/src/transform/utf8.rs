@@ -1,6 +1,6 @@
 //! UTF-8 as `%uhhhh`.
 
-use super::rewrite;
+use super::{code::hex_digits, rewrite};
 
 /// Each sequence of more bytes than one is `%u` and its number in at least four digits. Sequences
 /// that are longer than they need be, and halves of surrogate pairs, are taken for what a lax
@@ -9,7 +9,13 @@ pub(super) fn to_unicode(bytes: &[u8]) -> Option<Vec<u8>> {
     let lead = |rest: &[u8]| rest.iter().position(|byte| (0xc0..=0xf7).contains(byte));
     rewrite(bytes, lead, |out, lead, tail| match sequence(lead, tail) {
         Some((code, used)) => {
-            out.extend_from_slice(format!("%u{code:04x}").as_bytes());
+            out.extend_from_slice(b"%u");
+            // Four digits, and as many more as the number has.
+            let [_, high, middle, low] = code.to_be_bytes();
+            let digits = [hex_digits(high), hex_digits(middle), hex_digits(low)];
+            let leading =
+                digits.as_flattened().iter().take(2).take_while(|it| **it == b'0').count();
+            out.extend(digits.as_flattened().iter().skip(leading));
             used
         }
         None => {

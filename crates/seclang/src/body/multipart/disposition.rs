@@ -10,6 +10,9 @@ pub(super) struct Disposition {
     pub(super) form_data: bool,
     pub(super) names: Vec<Vec<u8>>,
     pub(super) filenames: Vec<Vec<u8>>,
+    /// Some reader takes the part for a value although it is called a file: there is no plain
+    /// `filename` (PHP knows no other), or it is empty (which to Go is as if there was none).
+    pub(super) may_be_value: bool,
 }
 
 impl Disposition {
@@ -39,6 +42,7 @@ impl Disposition {
                 }
                 b"filename" => {
                     strict.duplicate_name |= std::mem::replace(&mut plain, true);
+                    this.may_be_value |= value.is_empty();
                     add(&mut this.filenames, value);
                 }
                 b"filename*" => {
@@ -53,19 +57,25 @@ impl Disposition {
                 _ => {}
             }
         }
+        this.may_be_value |= !plain;
         this
     }
 
     /// Takes what another disposition of the same part says, too.
     pub(super) fn join(&mut self, other: Self) {
         self.form_data |= other.form_data;
+        self.may_be_value |= other.may_be_value;
         other.names.into_iter().for_each(|name| add(&mut self.names, name));
         other.filenames.into_iter().for_each(|name| add(&mut self.filenames, name));
     }
 }
 
+/// How many names of either kind a part may have. One is right, and more are a flag; but a value
+/// is kept by each, so there must be an end to them.
+const NAMES_MAX: usize = 4;
+
 fn add(values: &mut Vec<Vec<u8>>, value: Vec<u8>) {
-    if !values.contains(&value) {
+    if values.len() < NAMES_MAX && !values.contains(&value) {
         values.push(value);
     }
 }

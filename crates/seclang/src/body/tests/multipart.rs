@@ -50,7 +50,7 @@ fn parts() {
     );
     check("\n--B\nContent-Disposition: form-data; name=\"a\"\n\nx\n--B-- \t\n", &["a=x"]);
     check(&part("form-data; name=\"a\"; filename=\"f.txt\""), &["a<f.txt:1"]);
-    check(&part("form-data; name=\"a\"; filename=\"\""), &["a<:1"]);
+    check(&part("form-data; name=\"a\"; filename=\"\""), &["a=x", "a<:1"]);
     check(&part("FORM-DATA; NAME=\"a\"; FileName=f"), &["a<f:1"]);
     check("--B--\n", &[]);
     check("--B--\n\n", &[]);
@@ -65,15 +65,18 @@ fn names_of_files() {
     check(&part(r#"form-data; name="a"; filename="a\"b\\c.txt""#), &[r#"a<a\"b\\c.txt:1"#]);
     check(&part(r#"form-data; name="a"; filename="C:\dir\f.txt""#), &[r"a<C:\\dir\\f.txt:1"]);
     check(&part(r#"form-data; name="a"; filename="x;y=z""#), &["a<x;y=z:1"]);
-    check(&part("form-data; name=a; filename*=UTF-8''na%C3%AFve.php"), &[r"a<na\xc3\xafve.php:1"]);
+    check(
+        &part("form-data; name=a; filename*=UTF-8''na%C3%AFve.php"),
+        &["a=x", r"a<na\xc3\xafve.php:1"],
+    );
     check(
         &part("form-data; name=a; filename=\"a.txt\"; filename*=utf-8'en'b%2Ephp"),
         &["a<a.txt:1", "a<b.php:0"],
     );
-    doubtful(TYPE, &part("form-data; name=a; filename*=b.php"), &["a<b.php:1"], |s| {
+    doubtful(TYPE, &part("form-data; name=a; filename*=b.php"), &["a=x", "a<b.php:1"], |s| {
         s.invalid_quoting = true
     });
-    doubtful(TYPE, &part("form-data; name=a; filename*=x''b"), &["a<b:1"], |s| {
+    doubtful(TYPE, &part("form-data; name=a; filename*=x''b"), &["a=x", "a<b:1"], |s| {
         s.invalid_quoting = true
     });
 }
@@ -232,7 +235,9 @@ fn parameters_that_are_doubtful() {
     doubtful(TYPE, &part("form-data; name=a; name=a"), &["a=x"], twice);
     doubtful(TYPE, &part("form-data; name=a; filename=f; filename=g"), &["a<f:1", "a<g:0"], twice);
     let dispositions = "--B\nContent-Disposition: form-data; name=a\ncontent-disposition: form-data; name=b; filename=f\n\nx\n--B--\n";
-    doubtful(TYPE, dispositions, &["a<f:1", "b<f:0"], twice);
+    doubtful(TYPE, dispositions, &["a=x", "b=x", "a<f:1", "b<f:0"], twice);
+    let five = part("form-data; name=a; name=b; name=c; name=d; name=e");
+    doubtful(TYPE, &five, &["a=x", "b=x", "c=x", "d=x"], twice);
     let semicolon = |s: &mut Strict| s.missing_semicolon = true;
     doubtful(TYPE, &part("form-data; name=\"a\" filename=\"f\""), &["a<f:1"], semicolon);
     doubtful(TYPE, &part("form-data; name=\"a\"filename=\"f\""), &["a<f:1"], semicolon);
@@ -241,8 +246,8 @@ fn parameters_that_are_doubtful() {
     doubtful(TYPE, &part("form-data; name=a'b"), &["a\\'b=x"], quoting);
     doubtful(TYPE, &part("form-data; name=\"a"), &["a=x"], quoting);
     doubtful(TYPE, &part("form-data; name=a\"b\""), &["a\\\"b\\\"=x"], quoting);
-    doubtful(TYPE, &part("form-data; name=a; filename"), &["a<:1"], quoting);
-    doubtful(TYPE, &part("form-data; name=a; filename=; b=c"), &["a<:1"], quoting);
+    doubtful(TYPE, &part("form-data; name=a; filename"), &["a=x", "a<:1"], quoting);
+    doubtful(TYPE, &part("form-data; name=a; filename=; b=c"), &["a=x", "a<:1"], quoting);
     doubtful(TYPE, &part("form-data; name=a; =b"), &["a=x"], quoting);
     check(&part("form-data; name=a;;"), &["a=x"]);
 }
