@@ -10,13 +10,14 @@ use crate::{files, reflect::Response, run::Seen, wire::Request};
 
 const SETUP: &str = include_str!("setup.conf");
 
-/// Loads a copy of the CRS with the suite's settings.
-pub(crate) fn load(dir: &Path) -> Result<RuleSet> {
+/// Loads a copy of the CRS with the suite's settings, and what its operator says at its end.
+pub(crate) fn load(dir: &Path, end: &str) -> Result<RuleSet> {
     let mut all = vec![
         files::read(&dir.join("crs-setup.conf.example"))?,
         File { name: "setup.conf".to_owned(), text: SETUP.as_bytes().to_vec() },
     ];
     all.extend(files::all(&dir.join("rules"), ".conf")?);
+    all.push(File { name: "end.conf".to_owned(), text: end.as_bytes().to_vec() });
     files::load(&all)
 }
 

@@ -33,6 +33,9 @@ use report::Report;
 
 /// The sets that the last line has, and how many stages of each name rules, where that is known.
 const SETS: [(&str, Option<usize>); 2] = [("crs425", Some(4645)), ("crs429", None)];
+/// The three rules of 3.3 whose patterns look around, which takes more than linear time; CRS 4 has
+/// none. Its operator must leave them out.
+const DEBIAN_END: &str = "SecRuleRemoveById 920120 942130 953120";
 const OVERRIDES: &str = include_str!("overrides.toml");
 
 fn main() -> ExitCode {
@@ -53,7 +56,7 @@ fn all() -> Result<bool> {
     for argument in std::env::args().skip(1) {
         let (set, dir) = argument.split_once('=').context("usage: ftw NAME=DIR…")?;
         if set == "debian" {
-            match engine::load(Path::new(dir)) {
+            match engine::load(Path::new(dir), DEBIAN_END) {
                 Ok(rules) => println!("{set}: loads, {} rules", rules.len()),
                 Err(error) => wrong.push(format!("{set}: {error:#}")),
             }
@@ -89,7 +92,7 @@ fn one(set: &str, dir: &Path, overrides: &[Override]) -> Result<Report> {
     let tests = dir.join("tests/regression");
     let stages = suite::read(&if tests.is_dir() { tests } else { dir.join("tests") })?;
     let start = Instant::now();
-    let rules = engine::load(dir)?;
+    let rules = engine::load(dir, "")?;
     let loaded = start.elapsed();
     let ran = run::run(&stages, |stage| {
         let request = wire::read(&wire::raw(&stage.input))?;

@@ -19,6 +19,16 @@ pub(crate) struct Asked<'a> {
     headers: Vec<(&'a [u8], &'a [u8])>,
 }
 
+/// What came of it.
+pub(crate) struct Look {
+    /// The rules that matched.
+    pub(crate) ids: Vec<u64>,
+    /// Whether all was looked at.
+    pub(crate) health: Health,
+    /// What transformations and operators read.
+    pub(crate) work_bytes: u64,
+}
+
 impl<'a> Asked<'a> {
     /// Of a request.
     pub(crate) fn new(request: &'a Request) -> Self {
@@ -52,9 +62,11 @@ impl Ours {
         inspection
     }
 
-    /// The rules that match, and whether all was looked at.
-    pub(crate) fn look(&self, request: &Request) -> (Vec<u64>, Health) {
-        let outcome = self.run(&Asked::new(request)).outcome();
-        (outcome.matched.into_iter().map(u64::from).collect(), outcome.health)
+    /// Looks at a request for what comes of it.
+    pub(crate) fn look(&self, request: &Request) -> Look {
+        let inspection = self.run(&Asked::new(request));
+        let outcome = inspection.outcome();
+        let ids = outcome.matched.into_iter().map(u64::from).collect();
+        Look { ids, health: outcome.health, work_bytes: inspection.work_bytes() }
     }
 }
