@@ -1,7 +1,5 @@
 //! What is in the body of a request, by the processor that its type or a rule chose.
 
-use std::borrow::Cow;
-
 use crate::{body as bodies, variable::Variable};
 
 use super::{
@@ -41,7 +39,7 @@ impl Inspection<'_> {
         }
     }
 
-    fn decoded(&mut self, bytes: &Cow<'_, [u8]>, kind: &[u8], limits: &bodies::Limits) {
+    fn decoded(&mut self, bytes: &[u8], kind: &[u8], limits: &bodies::Limits) {
         let processor = self.store.bytes(self.body.processor).to_ascii_uppercase();
         let separator = self.rules.program.engine.argument_separator;
         let body = match processor.as_slice() {
