@@ -213,6 +213,15 @@ impl Default for Engine {
 }
 
 impl Program {
+    /// Finds the slots that patterns of `tx` select.
+    pub(crate) fn select_slots(&mut self) {
+        let names = &self.tx_names;
+        for selector in self.selectors.iter_mut().filter(|one| one.variable == Variable::Tx) {
+            let slots = (0..).zip(names).filter(|(_, name)| selector.selects(name));
+            selector.slots = slots.map(|(slot, _)| slot).collect();
+        }
+    }
+
     /// A rule names the variable.
     pub(crate) fn uses(&self, variable: Variable) -> bool {
         self.used.contains(&variable)

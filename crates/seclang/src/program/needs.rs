@@ -143,3 +143,68 @@ fn class_bytes(class: &Class) -> ByteSet {
         }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{super::Pattern, *};
+
+    const PATTERNS: [&str; 14] = [
+        "ab+c",
+        "(?i)union\\s+select",
+        "a|bc|[x-z]d",
+        "(?:a|)b",
+        "(?:<|%3c)script",
+        "[^a-z]{2,}",
+        "^a?$",
+        "(?:ab|a(?:c|d)){2}x*",
+        "\\bor\\b.*?=",
+        "(?i:k)[[:digit:]]",
+        "a(?:b(?:c|d)|e[fg])h?",
+        "(?u)\u{e9}|\u{df}x",
+        "\\x00|\\xff[a-f]",
+        "(?:(?:a)|(?:b|c)x)y",
+    ];
+
+    #[test]
+    fn a_pattern_needs_its_rarest_bytes() {
+        let needs = |pattern: &str| Pattern::new(pattern).expect("a pattern").needs;
+        let all = needs("a;b");
+        assert_eq!((all.clauses.first(), all.len_min), (Some(&ByteSet::of(b";")), 3));
+        assert_eq!(needs("x<|;y").clauses.first(), Some(&ByteSet::of(b"<;")));
+        assert_eq!(*needs("a?").clauses, []);
+        assert_eq!(needs("(?i)q").clauses.first(), Some(&ByteSet::of(b"qQ")));
+    }
+
+    proptest! {
+        #[test]
+        fn what_matches_holds_what_is_needed(
+            which in 0..PATTERNS.len(),
+            text in prop::collection::vec(prop::sample::select(
+                b"abcdefghxyzUNIONunionSELECTselectkK0 ;=<%3script\x00\xff\xc3\xa9\xdf\n".to_vec()), 0..24),
+        ) {
+            let pattern = Pattern::new(PATTERNS[which]).expect("a pattern");
+            if pattern.regex.is_match(&text) {
+                prop_assert!(pattern.needs.may_match(ByteSet::seen(&text)), "{}", PATTERNS[which]);
+                prop_assert!(text.len() >= pattern.needs.len_min);
+            }
+        }
+
+        #[test]
+        fn a_text_with_a_phrase_in_it_holds_what_is_needed(
+            text in prop::collection::vec(prop::sample::select(b"aBc-/.x".to_vec()), 0..12),
+        ) {
+            let phrases: [&[u8]; 3] = [b"a/b", b"C-", b"x.x"];
+            let needs = Needs::of_phrases(phrases.into_iter());
+            let lower = text.to_ascii_lowercase();
+            let found = phrases.iter().any(|phrase| {
+                let phrase = phrase.to_ascii_lowercase();
+                lower.windows(phrase.len()).any(|part| part == phrase)
+            });
+            if found {
+                prop_assert!(needs.may_match(ByteSet::seen(&text)) && text.len() >= needs.len_min);
+            }
+        }
+    }
+}

@@ -52,9 +52,9 @@ impl<'r> Inspection<'r> {
         if let Some(slot) = self.rules.program.tx_slots.get(&name) {
             return self.set_slot(*slot, change);
         }
-        let before = self.tx.get_made(&name, &self.store);
+        let before = self.tx.get_made(&name);
         let held = self.changed(before, change);
-        self.tx.set_made(&name, held, &mut self.store);
+        self.tx.set_made(name, held, &mut self.store);
     }
 
     fn set_slot(&mut self, slot: u32, change: &'r Change) {
