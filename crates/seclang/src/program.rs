@@ -14,7 +14,10 @@ mod set;
 mod template;
 mod update;
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::LazyLock,
+};
 
 use crate::{byte_set::ByteSet, transform::Transform, variable::Variable};
 
@@ -274,9 +277,18 @@ impl Chain {
     }
 }
 
+/// For each byte a bit for each transformation that acts on it.
+static ACTING: LazyLock<[u32; 256]> = LazyLock::new(|| {
+    std::array::from_fn(|byte| {
+        let acts = |transform: &Transform| {
+            u8::try_from(byte).is_ok_and(|byte| transform.acts_on().has(byte))
+        };
+        let all = Transform::NAMES.iter().map(|(_, transform)| *transform).filter(acts);
+        all.fold(0, |mask, transform| mask | 1 << transform as u32)
+    })
+});
+
 /// A bit for each transformation that may change a text with these bytes in it.
 pub(crate) fn acting(seen: ByteSet) -> u32 {
-    Transform::NAMES.iter().fold(0, |mask, (_, transform)| {
-        if transform.acts_on().meets(seen) { mask | 1 << *transform as u32 } else { mask }
-    })
+    seen.bytes().fold(0, |mask, byte| mask | ACTING.get(usize::from(byte)).unwrap_or(&0))
 }

@@ -36,8 +36,9 @@ impl Needs {
         let mut set = ByteSet::default();
         let mut len_min = usize::MAX;
         for phrase in phrases {
-            let rarest = phrase.iter().map(|byte| both_cases(*byte)).min_by_key(|set| weight(*set));
-            set = set.and(rarest.unwrap_or(ByteSet::ALL));
+            let cost = |byte: &&u8| commonness(byte.to_ascii_lowercase());
+            let rarest = phrase.iter().min_by_key(cost);
+            set = set.and(rarest.map_or(ByteSet::ALL, |byte| both_cases(*byte)));
             len_min = len_min.min(phrase.len());
         }
         Self { clauses: Box::new([set]), len_min }
@@ -62,7 +63,7 @@ fn both_cases(byte: u8) -> ByteSet {
 
 /// How likely a text is to hold a byte of the set, in no unit.
 fn weight(set: ByteSet) -> u32 {
-    (0..=255_u8).filter(|byte| set.meets(ByteSet::of(&[*byte]))).map(commonness).sum()
+    set.bytes().map(commonness).sum()
 }
 
 fn commonness(byte: u8) -> u32 {
