@@ -7,6 +7,10 @@ use crate::{
 
 use super::{Inspection, found::Found, store::Span, tx::Held};
 
+/// Bytes of a text that macros make: one that is put into itself again and again would fill the
+/// memory.
+const EXPANDED_BYTES_MAX: usize = 1 << 20;
+
 /// Groups of a pattern that are kept, as `tx.0` to `tx.9`.
 const CAPTURES: u32 = 10;
 
@@ -83,6 +87,10 @@ impl<'r> Inspection<'r> {
         let mut out = std::mem::take(&mut self.scratch);
         out.clear();
         self.expand(template, &mut out);
+        if out.len() > EXPANDED_BYTES_MAX {
+            out.truncate(EXPANDED_BYTES_MAX);
+            self.truncated();
+        }
         let span = self.store.put(&out);
         self.store.work += out.len() as u64;
         self.scratch = out;

@@ -33,15 +33,7 @@ impl<'r> Inspection<'r> {
                 Held::Nothing => Held::Constant(b""),
                 held => held,
             },
-            _ => {
-                let mut out = std::mem::take(&mut self.scratch);
-                out.clear();
-                self.expand(template, &mut out);
-                let span = self.store.put(&out);
-                self.store.work += out.len() as u64;
-                self.scratch = out;
-                Held::Text(span)
-            }
+            _ => Held::Text(self.put_expanded(template)),
         }
     }
 
