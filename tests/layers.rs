@@ -36,6 +36,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("openidconnect", &["idp"]),
     ("rdkafka", &["shipper", "audit-sink", "fixtures"]),
     ("regex", &["gateway", "seclang"]),
+    ("regex-syntax", &["seclang"]),
     ("rusqlite", &["audit-sink"]),
     ("rustls-native-certs", &["idp"]),
     // the shell and its protocols
@@ -67,11 +68,16 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("tracing", &["gateway", "audit-sink", "ledger", "shipper", "idp"]),
     ("tracing-subscriber", &["gateway", "audit-sink"]),
     // formats and bytes
+    ("aho-corasick", &["seclang"]),
     ("base64", &["gateway", "ledger", "idp", "seclang", "fixtures", "fuzz-bodies"]),
+    ("brotli-decompressor", &["seclang"]),
     ("bytes", &["gateway", "signals", "ledger", "idp", "fuzz-bodies"]),
     ("crc32fast", &["ledger"]),
+    ("md-5", &["seclang"]),
+    ("memchr", &["seclang"]),
+    ("flate2", &["seclang"]),
     ("http", &["gateway", "signals", "idp", "fuzz-bodies"]),
-    ("ring", &["gateway", "signals", "verdict", "ledger", "idp", "fixtures"]),
+    ("ring", &["gateway", "signals", "seclang", "verdict", "ledger", "idp", "fixtures"]),
     (
         "serde",
         &[
@@ -116,7 +122,7 @@ const OWNERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("uuid", &["gateway", "ledger", "fuzz-bodies"]),
-    ("zstd", &["ledger", "audit-sink"]),
+    ("zstd", &["ledger", "audit-sink", "seclang"]),
 ];
 
 /// What any crate may use in its own tests and benches, beside what it may use anyway.
@@ -125,8 +131,14 @@ const TEST_ONLY: &[&str] =
 
 /// What one crate may use in its own tests and benches although others own it.
 const TEST_ONLY_OF: &[(&str, &str)] = &[
+    ("allocation-counter", "seclang"),
+    ("anyhow", "seclang"),
+    ("mimalloc", "seclang"),
     ("mimalloc", "verdict"),
+    ("saphyr-parser", "seclang"),
     ("saphyr-parser", "verdict"),
+    ("serde", "seclang"),
+    ("serde_json", "seclang"),
     ("verdict", "portcullis-tests"),
     ("wycheproof-ng-kdf-jose", "idp"),
 ];

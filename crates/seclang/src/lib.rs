@@ -1,24 +1,28 @@
 //! A rule engine for SecLang, the language of ModSecurity rule sets.
 //!
 //! Text is [parsed](RuleSet::load) with every problem listed at once, compiled, and matched in
-//! time linear in what is inspected: all patterns run together on one of the `regex` crate's
-//! automata, once for each different text that transformations make of a value.
+//! time linear in what is inspected: transformations are done once for each different text, and a
+//! text is searched only for patterns that the bytes in it allow.
 //!
-//! A rule set reports: it has no `deny`, no `drop` and no redirect. Its score and what matched are
-//! facts that policy decides on. What the engine does not know (a directive, an operator, an
-//! action) is an error when the rules are loaded, never skipped.
+//! A rule set reports: what `deny` and `drop` would have done is noted and nothing is refused. Its
+//! scores and what matched are facts that policy decides on. What the engine does not know (a
+//! directive, an operator, an action) is an error when the rules are loaded, never skipped.
 
+pub mod body;
 mod byte_set;
-mod compile;
-mod evaluate;
-mod input;
-mod operator;
-mod parse;
-mod plan;
+mod nearest;
+pub mod operator;
 mod problem;
-mod transform;
+mod program;
+mod syntax;
+mod transaction;
+pub mod transform;
+mod variable;
 
-pub use compile::RuleSet;
-pub use evaluate::{Hit, Outcome};
-pub use input::{Collection, Input, Value};
+pub use byte_set::ByteSet;
 pub use problem::Problem;
+pub use program::{Exclusion, Fetch, File, Loaded, Overlay, RuleSet, Settings, Wanted};
+pub use transaction::{
+    Health, Hit, Inspection, Interruption, Limits, MatchedData, Outcome, Request, Response, Value,
+};
+pub use variable::Variable;

@@ -49,6 +49,9 @@ pub(crate) const NGINX: Need =
 pub(crate) const TASKSET: Need =
     Need { name: "taskset", package: "util-linux", probe: &["taskset", "--version"] };
 
+/// What fetches Go modules: test data, and peers to compare with.
+pub(crate) const GO: Need = Need { name: "Go", package: "golang-go", probe: &["go", "version"] };
+
 /// What proves a change of policies.
 pub(crate) const CVC5: Need = Need { name: "cvc5", package: "cvc5", probe: &["cvc5", "--version"] };
 pub(crate) const CURL: Need = Need { name: "curl", package: "curl", probe: &["curl", "--version"] };
@@ -56,7 +59,7 @@ pub(crate) const CURL: Need = Need { name: "curl", package: "curl", probe: &["cu
 /// What the build needs.
 pub(crate) const BUILD: [Need; 4] = [C_COMPILER, CXX_COMPILER, MAKE, BASH];
 /// What the suites with real components need beside it.
-const COMPONENTS: [Need; 5] = [JAVA, MAVEN, PYTHON, CVC5, CURL];
+const COMPONENTS: [Need; 6] = [JAVA, MAVEN, PYTHON, CVC5, CURL, GO];
 
 /// Everything, for demo, tests and CI.
 pub(crate) fn everything() -> Result<()> {
@@ -99,6 +102,11 @@ pub(crate) fn rust_components() -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether this is CI, where what cannot be had is a failure.
+pub(crate) fn ci() -> bool {
+    std::env::var("CI").is_ok_and(|ci| ci == "true")
 }
 
 fn may_install() -> bool {

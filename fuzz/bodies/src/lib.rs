@@ -22,6 +22,8 @@ mod head;
 mod notes;
 mod proxy;
 mod seclang;
+mod seclang_body;
+mod seclang_transform;
 mod target;
 mod waf;
 mod wal;
@@ -35,6 +37,8 @@ pub use head::head;
 pub use notes::notes;
 pub use proxy::proxy;
 pub use seclang::seclang;
+pub use seclang_body::seclang_body;
+pub use seclang_transform::seclang_transform;
 pub use target::target;
 pub use waf::waf;
 pub use wal::wal;
@@ -46,7 +50,7 @@ mod tests {
 
     type Body = fn(&[u8]) -> bool;
 
-    const TARGETS: [(&str, Body); 12] = [
+    const TARGETS: [(&str, Body); 14] = [
         ("bearer", crate::bearer),
         ("chunked", crate::chunked),
         ("event", crate::event),
@@ -55,6 +59,8 @@ mod tests {
         ("notes", crate::notes),
         ("proxy", crate::proxy),
         ("seclang", crate::seclang),
+        ("seclang_body", crate::seclang_body),
+        ("seclang_transform", crate::seclang_transform),
         ("target", crate::target),
         ("waf", crate::waf),
         ("wal", crate::wal),

@@ -1,0 +1,212 @@
+//! What a transaction holds: all bytes in one place, the texts in it, and which variables they
+//! are values of.
+
+use crate::{
+    byte_set::ByteSet,
+    program::{Chain, acting},
+    transform::Transform,
+    variable::{COUNT, Variable},
+};
+
+/// Where bytes are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Span {
+    start: u32,
+    len: u32,
+}
+
+/// A text, and what is known of it.
+#[derive(Debug, Clone, Copy)]
+struct Text {
+    span: Span,
+    /// The transformations that may change it.
+    acts: u32,
+    /// Its row in `steps`, if one of them was tried.
+    row: u32,
+}
+
+/// A value of a variable.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Value {
+    pub(super) variable: Variable,
+    pub(super) name: Span,
+    pub(super) text: u32,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Store {
+    bytes: Vec<u8>,
+    texts: Vec<Text>,
+    seen: Vec<ByteSet>,
+    /// For each text that has a row and each transformation the text that comes of it.
+    steps: Vec<u32>,
+    values: Vec<Value>,
+    ranges: [(u32, u32); COUNT],
+    values_max: usize,
+    /// Bytes read so far.
+    pub(super) work: u64,
+    /// There was no room for a value.
+    pub(super) full: bool,
+}
+
+const NONE: u32 = u32::MAX;
+const ROW: usize = u32::BITS as usize;
+
+impl Span {
+    /// Part of a text.
+    pub(super) fn part(self, range: std::ops::Range<usize>) -> Self {
+        let number = |index: usize| u32::try_from(index).unwrap_or(u32::MAX);
+        let start = number(range.start).min(self.len);
+        let end = number(range.end).clamp(start, self.len);
+        Self { start: self.start + start, len: end - start }
+    }
+}
+
+impl Store {
+    pub(super) fn new(values_max: usize) -> Self {
+        Self {
+            bytes: Vec::with_capacity(8 << 10),
+            texts: Vec::with_capacity(192),
+            seen: Vec::with_capacity(192),
+            steps: Vec::new(),
+            values: Vec::with_capacity(128),
+            ranges: [(0, 0); COUNT],
+            values_max,
+            work: 0,
+            full: false,
+        }
+    }
+
+    /// Keeps bytes.
+    pub(super) fn put(&mut self, bytes: &[u8]) -> Span {
+        let number = |index: usize| u32::try_from(index).ok();
+        let at = number(self.bytes.len());
+        let end = self.bytes.len().checked_add(bytes.len()).and_then(number);
+        match (at, end) {
+            (Some(start), Some(end)) => {
+                self.bytes.extend_from_slice(bytes);
+                Span { start, len: end - start }
+            }
+            // More than 4 GiB: limits end a transaction long before.
+            _ => {
+                self.full = true;
+                Span::default()
+            }
+        }
+    }
+
+    pub(super) fn bytes(&self, span: Span) -> &[u8] {
+        let start = span.start as usize;
+        self.bytes.get(start..start + span.len as usize).unwrap_or_default()
+    }
+
+    /// A text, which is somewhere in the bytes.
+    pub(super) fn text(&mut self, span: Span) -> u32 {
+        let seen = ByteSet::seen(self.bytes(span));
+        let text = u32::try_from(self.texts.len()).unwrap_or(NONE);
+        self.texts.push(Text { span, acts: acting(seen), row: NONE });
+        self.seen.push(seen);
+        text
+    }
+
+    pub(super) fn span(&self, text: u32) -> Span {
+        self.texts.get(text as usize).map_or(Span::default(), |text| text.span)
+    }
+
+    pub(super) fn text_bytes(&self, text: u32) -> &[u8] {
+        self.bytes(self.span(text))
+    }
+
+    pub(super) fn seen(&self, text: u32) -> ByteSet {
+        self.seen.get(text as usize).copied().unwrap_or(ByteSet::ALL)
+    }
+
+    /// Adds a value, if there is room. Values of a variable are added one after the other; those
+    /// that come later take the place of those before.
+    pub(super) fn value(&mut self, variable: Variable, name: Span, span: Span) {
+        let text = self.text(span);
+        self.value_of(variable, name, text);
+    }
+
+    /// As [`Self::value`], of a text that is there.
+    pub(super) fn value_of(&mut self, variable: Variable, name: Span, text: u32) {
+        if self.values.len() >= self.values_max {
+            self.full = true;
+            return;
+        }
+        let at = u32::try_from(self.values.len()).unwrap_or(NONE);
+        self.values.push(Value { variable, name, text });
+        if let Some(range) = self.ranges.get_mut(variable as usize) {
+            if range.1 != at {
+                range.0 = at;
+            }
+            range.1 = at + 1;
+        }
+    }
+
+    /// A value without a name.
+    pub(super) fn scalar(&mut self, variable: Variable, bytes: &[u8]) {
+        let span = self.put(bytes);
+        self.value(variable, Span::default(), span);
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    /// The numbers of a variable's values.
+    pub(super) fn range(&self, variable: Variable) -> std::ops::Range<u32> {
+        self.ranges.get(variable as usize).map_or(0..0, |(start, end)| *start..*end)
+    }
+
+    pub(super) fn get(&self, value: u32) -> Option<Value> {
+        self.values.get(value as usize).copied()
+    }
+
+    /// What a chain of transformations makes of a text.
+    #[inline]
+    pub(super) fn after(&mut self, text: u32, chain: &Chain) -> u32 {
+        let acts = self.texts.get(text as usize).map_or(0, |text| text.acts);
+        if acts & chain.mask == 0 { text } else { self.walk(text, chain) }
+    }
+
+    fn walk(&mut self, text: u32, chain: &Chain) -> u32 {
+        chain.steps.iter().fold(text, |text, step| self.step(text, *step))
+    }
+
+    /// What a transformation makes of a text; done once for each.
+    pub(super) fn step(&mut self, text: u32, transform: Transform) -> u32 {
+        let Some(entry) = self.texts.get(text as usize).copied() else { return text };
+        if entry.acts >> transform as u32 & 1 == 0 {
+            return text;
+        }
+        let row = if entry.row == NONE { self.row(text) } else { entry.row };
+        let cell = row as usize * ROW + transform as usize;
+        match self.steps.get(cell) {
+            Some(known) if *known != NONE => return *known,
+            _ => {}
+        }
+        self.work += u64::from(entry.span.len);
+        let after = match transform.apply(self.bytes(entry.span)) {
+            Some(bytes) => {
+                let span = self.put(&bytes);
+                self.text(span)
+            }
+            None => text,
+        };
+        if let Some(cell) = self.steps.get_mut(cell) {
+            *cell = after;
+        }
+        after
+    }
+
+    fn row(&mut self, text: u32) -> u32 {
+        let row = u32::try_from(self.steps.len() / ROW).unwrap_or(NONE);
+        self.steps.resize(self.steps.len() + ROW, NONE);
+        if let Some(text) = self.texts.get_mut(text as usize) {
+            text.row = row;
+        }
+        row
+    }
+}
