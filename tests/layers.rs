@@ -130,7 +130,9 @@ const TEST_ONLY: &[&str] =
 
 /// What one crate may use in its own tests and benches although others own it.
 const TEST_ONLY_OF: &[(&str, &str)] = &[
+    ("allocation-counter", "seclang"),
     ("anyhow", "seclang"),
+    ("mimalloc", "seclang"),
     ("mimalloc", "verdict"),
     ("saphyr-parser", "seclang"),
     ("saphyr-parser", "verdict"),

@@ -14,7 +14,6 @@ mod nearest;
 pub mod operator;
 mod problem;
 mod program;
-pub mod subset;
 mod syntax;
 mod transaction;
 pub mod transform;
@@ -23,4 +22,7 @@ mod variable;
 pub use byte_set::ByteSet;
 pub use problem::Problem;
 pub use program::{Exclusion, Fetch, File, Loaded, Overlay, RuleSet, Settings, Wanted};
-pub use transaction::{Health, Hit, Inspection, Interruption, Limits, MatchedData, Outcome, Request, Response};
+pub use transaction::{
+    Health, Hit, Inspection, Interruption, Limits, MatchedData, Outcome, Request, Response, Value,
+};
+pub use variable::Variable;

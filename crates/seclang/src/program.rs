@@ -75,7 +75,6 @@ pub(crate) struct Program {
 #[derive(Debug)]
 pub(crate) struct Rule {
     pub(crate) id: u32,
-    pub(crate) phase: u8,
     pub(crate) links: std::ops::Range<u32>,
     pub(crate) log: bool,
     pub(crate) message: Template,
@@ -164,11 +163,17 @@ pub(crate) struct Chain {
 /// What a match of a link does, whatever becomes of its rule.
 #[derive(Debug)]
 pub(crate) enum Effect {
-    Set { variable: TxName, change: Change },
+    Set {
+        variable: TxName,
+        change: Change,
+    },
     /// `ctl:ruleEngine`.
     Engine(bool),
     Remove(Rules),
-    RemoveTargets { rules: Rules, selector: u32 },
+    RemoveTargets {
+        rules: Rules,
+        selector: u32,
+    },
     Processor(Template),
     ForceBody(bool),
     BodyAccess(bool),

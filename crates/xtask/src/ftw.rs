@@ -39,8 +39,7 @@ fn run() -> Result<(Tally, String)> {
         Ok(dir) => add("crs425", dir),
         Err(missing) => {
             println!("ftw: {missing:#}; have Go, and let it reach a module proxy (GOPROXY)");
-            let ci = std::env::var("CI").is_ok_and(|ci| ci == "true");
-            tally += if ci { Tally::one(false) } else { Tally::skipped() };
+            tally += Tally::missing();
         }
     }
     match crs::debian() {

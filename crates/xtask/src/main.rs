@@ -9,6 +9,7 @@ mod crs;
 mod demo;
 mod equal;
 mod ftw;
+mod injection;
 mod kafka;
 mod kill;
 mod machine;
@@ -16,6 +17,7 @@ mod python;
 mod setup;
 mod suites;
 mod tally;
+mod waf;
 
 use std::process::ExitCode;
 
@@ -28,8 +30,10 @@ usage: cargo xtask demo [--once] [--kafka HOST:PORT]   the product on a tour, th
        cargo xtask bench line [--rounds N] [--seconds N] [--only NAME,…]
                                                        a request's cost, beside nginx and Envoy
        cargo xtask bench verdict                       a decision's cost, beside Cedar's authorizer
+       cargo xtask bench waf                           the rule engine's cost, beside ModSecurity and Coraza
        cargo xtask equal [--cases N] [--seed N]        the policy index against Cedar's authorizer
        cargo xtask ftw                                 the OWASP CRS's own tests, on the rule engine
+       cargo xtask injection [--inputs N] [--seed N]   `@detectSQLi` and `@detectXSS` against the C library
        cargo xtask kill                                gateway, sink and Kafka killed under load
        cargo xtask kafka up|down                       real Apache Kafka on loopback
        cargo xtask setup                               check and install what all of it needs";
@@ -52,8 +56,10 @@ fn run(words: &[&str]) -> Result<()> {
         ["test", names @ ..] => suites::test(names),
         ["bench", "line", rest @ ..] => bench::line(rest),
         ["bench", "verdict"] => bench::verdict(),
+        ["bench", "waf"] => waf::bench(),
         ["equal", rest @ ..] => equal::equal(rest),
         ["ftw"] => ftw::ftw(),
+        ["injection", rest @ ..] => injection::injection(rest),
         ["lint"] => suites::test(&["format", "lints"]),
         ["kill"] => kill::kill(),
         ["kafka", "up"] => kafka::up(),

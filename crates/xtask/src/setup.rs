@@ -103,6 +103,11 @@ pub(crate) fn rust_components() -> Result<()> {
     Ok(())
 }
 
+/// Whether this is CI, where what cannot be had is a failure.
+pub(crate) fn ci() -> bool {
+    std::env::var("CI").is_ok_and(|ci| ci == "true")
+}
+
 fn may_install() -> bool {
     let root = Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n");
     root && succeeds(Command::new("apt-get").arg("--version"))

@@ -1,13 +1,15 @@
 //! Rule files. A file loads or every problem has a place in it; what loads, looks at a request
 //! without trouble and says the same each time.
 
-use seclang::{Collection, Input, RuleSet};
+use seclang::{File, Limits, Overlay, Request, RuleSet};
 
 /// Loads a rule file.
 pub fn seclang(data: &[u8]) -> bool {
-    let Ok(text) = std::str::from_utf8(data) else { return false };
-    let set = match RuleSet::load(&[("f.conf", text)]) {
-        Ok(set) => set,
+    let file = File { name: "f.conf".to_owned(), text: data.to_vec() };
+    let nothing = |_: seclang::Wanted<'_>| Err("no other file".to_owned());
+    let text = String::from_utf8_lossy(data);
+    let set = match RuleSet::load(&[file], &nothing) {
+        Ok(loaded) => loaded.rules,
         Err(problems) => {
             let lines = text.matches('\n').count() + 1;
             assert!(!problems.is_empty() && problems.is_sorted());
@@ -18,10 +20,23 @@ pub fn seclang(data: &[u8]) -> bool {
             return false;
         }
     };
-    let mut input = Input::new(16);
-    input.push(Collection::RequestUri, "", "/a/b?c=%27");
-    input.push(Collection::ArgsGet, "c", "1' or '1'='1");
-    input.push(Collection::RequestBody, "", data);
-    assert_eq!(set.evaluate(&input), set.evaluate(&input));
+    let headers = [(&b"Content-Type"[..], &b"application/x-www-form-urlencoded"[..])];
+    let request = Request {
+        method: b"POST",
+        target: b"/a/b?c=%27&d=1'+or+'1'='1",
+        protocol: b"HTTP/1.1",
+        headers: &headers,
+        body: data,
+        client: std::net::IpAddr::from([192, 0, 2, 1]),
+        client_port: 1,
+        id: "1",
+    };
+    let (overlay, limits) = (Overlay::default(), Limits::default());
+    let look = || {
+        let mut inspection = set.inspect(&request, &overlay, &limits);
+        inspection.finish();
+        inspection.outcome()
+    };
+    assert_eq!(look(), look());
     true
 }

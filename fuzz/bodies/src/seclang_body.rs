@@ -94,6 +94,9 @@ fn flat(name: String, value: &Value, out: &mut Vec<(String, Option<String>)>) {
     match value {
         Value::Array(all) if !all.is_empty() => {
             all.iter().enumerate().for_each(|(at, value)| flat(format!("{name}.{at}"), value, out));
+            if name != "json" {
+                out.push((name, Some(all.len().to_string())));
+            }
         }
         Value::Object(all) if !all.is_empty() => {
             all.iter().for_each(|(key, value)| flat(format!("{name}.{key}"), value, out));

@@ -11,6 +11,7 @@
 #![expect(clippy::disallowed_methods, reason = "this program reads files: it is a shell")]
 
 mod engine;
+mod files;
 mod overrides;
 mod reflect;
 mod report;
@@ -32,6 +33,9 @@ use report::Report;
 
 /// The sets that the last line has, and how many stages of each name rules, where that is known.
 const SETS: [(&str, Option<usize>); 2] = [("crs425", Some(4645)), ("crs429", None)];
+/// The three rules of 3.3 whose patterns look around, which takes more than linear time; CRS 4 has
+/// none. Its operator must leave them out.
+const DEBIAN_END: &str = "SecRuleRemoveById 920120 942130 953120";
 const OVERRIDES: &str = include_str!("overrides.toml");
 
 fn main() -> ExitCode {
@@ -48,12 +52,14 @@ fn main() -> ExitCode {
 /// Whether nothing was wrong.
 fn all() -> Result<bool> {
     let overrides = overrides::parse(OVERRIDES).context("overrides.toml")?;
-    let mut reports = BTreeMap::new();
+    let (mut reports, mut wrong) = (BTreeMap::new(), Vec::new());
     for argument in std::env::args().skip(1) {
         let (set, dir) = argument.split_once('=').context("usage: ftw NAME=DIR…")?;
         if set == "debian" {
-            engine::load(Path::new(dir)).context(dir.to_owned())?;
-            println!("{set}: loads");
+            match engine::load(Path::new(dir), DEBIAN_END) {
+                Ok(rules) => println!("{set}: loads, {} rules", rules.len()),
+                Err(error) => wrong.push(format!("{set}: {error:#}")),
+            }
             continue;
         }
         ensure!(SETS.iter().any(|(known, _)| *known == set), "no set is called `{set}`");
@@ -61,7 +67,7 @@ fn all() -> Result<bool> {
         reports.insert(set.to_owned(), report);
     }
     let needed: BTreeSet<usize> = reports.values().flat_map(|it| &it.needed).copied().collect();
-    let mut wrong: Vec<String> = reports.values().flat_map(|it| &it.wrong).cloned().collect();
+    wrong.extend(reports.values().flat_map(|it: &Report| &it.wrong).cloned());
     for (place, it) in overrides.iter().enumerate() {
         let here = it.at == At::Engine && reports.keys().any(|set| it.is_in(set));
         if here && !needed.contains(&place) {
@@ -86,11 +92,11 @@ fn one(set: &str, dir: &Path, overrides: &[Override]) -> Result<Report> {
     let tests = dir.join("tests/regression");
     let stages = suite::read(&if tests.is_dir() { tests } else { dir.join("tests") })?;
     let start = Instant::now();
-    let rules = engine::load(dir)?;
+    let rules = engine::load(dir, "")?;
     let loaded = start.elapsed();
     let ran = run::run(&stages, |stage| {
         let request = wire::read(&wire::raw(&stage.input))?;
-        engine::inspect(&rules, &request, &reflect::answer(&request))
+        Ok(engine::inspect(&rules, &request, &reflect::answer(&request)))
     })?;
     let took = start.elapsed() - loaded;
     let mut report = report::report(set, At::Engine, &ran, overrides);

@@ -1,8 +1,9 @@
 //! JSON (RFC 8259), one value after the other: no recursion, and no tree of it all.
 //!
 //! A value's name is `json` and the keys on the way to it, with dots between; in an array the key
-//! is the place, from 0. An object or an array with nothing in it is an empty value, so that its
-//! name is looked at, too. Strings are taken as bytes, whether they are UTF-8 or not; half of a
+//! is the place, from 0. An array in something has a value of its own, after those in it: how many
+//! there are. So its name is looked at, too, and that of an object or an array with nothing in it,
+//! which is an empty value. Strings are taken as bytes, whether they are UTF-8 or not; half of a
 //! surrogate pair is the three bytes that UTF-8 does not allow, for rules to find.
 
 use std::{borrow::Cow, collections::HashSet};

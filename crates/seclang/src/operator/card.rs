@@ -2,6 +2,8 @@
 
 use regex::bytes::Regex;
 
+use crate::program::Pattern;
+
 /// A pattern for such numbers.
 #[derive(Debug, Clone)]
 pub struct CardNumber(Regex);
@@ -9,7 +11,7 @@ pub struct CardNumber(Regex);
 impl CardNumber {
     /// The pattern that says what looks like a number.
     pub fn new(pattern: &str) -> Result<Self, String> {
-        super::pattern(pattern).map(Self)
+        Pattern::new(pattern).map(|pattern| Self(pattern.regex))
     }
 
     /// The first that adds up. Each search begins with the last byte of what the one before

@@ -135,7 +135,15 @@ impl Building<'_> {
         }
         let plain = matches!(
             *known,
-            "block" | "capture" | "chain" | "deny" | "drop" | "log" | "multiMatch" | "nolog" | "pass"
+            "block"
+                | "capture"
+                | "chain"
+                | "deny"
+                | "drop"
+                | "log"
+                | "multiMatch"
+                | "nolog"
+                | "pass"
         );
         match &action.value {
             Some(_) if plain => Err(Fault::new(name.at, format!("`{known}` takes no value"))),
@@ -179,7 +187,9 @@ impl Building<'_> {
             }
             "msg" => actions.message = Some(value.clone()),
             "logdata" => actions.data = Some(value.clone()),
-            "severity" => actions.severity = Some(severity(&value.text).ok_or_else(|| fault("severity"))?),
+            "severity" => {
+                actions.severity = Some(severity(&value.text).ok_or_else(|| fault("severity"))?)
+            }
             "tag" => {
                 let tag = self.tag(&value.text);
                 actions.tags.push(tag);
@@ -218,15 +228,19 @@ impl Building<'_> {
             Some((name, amount)) => (name.trim(), amount.trim_start()),
             None => (rest.trim(), "1"),
         };
-        let Some((collection, name)) = name.split_once(['.', ':']).filter(|(_, name)| !name.is_empty())
+        let Some((collection, name)) =
+            name.split_once(['.', ':']).filter(|(_, name)| !name.is_empty())
         else {
             return Err(Fault::new(value.at, format!("`{}` is no assignment", value.text)));
         };
         if !collection.eq_ignore_ascii_case("tx") {
             const KEPT: [&str; 7] = ["ip", "global", "session", "user", "resource", "env", "rule"];
             if !KEPT.contains(&collection.to_ascii_lowercase().as_str()) {
-                return Err(Fault::new(value.at, format!("`{collection}` has no variables to set"))
-                    .hint("`tx` has"));
+                return Err(Fault::new(
+                    value.at,
+                    format!("`{collection}` has no variables to set"),
+                )
+                .hint("`tx` has"));
             }
             self.notice(value.at, format!("variables of `{collection}` are not kept here"));
             return Ok(());
@@ -289,7 +303,9 @@ impl Building<'_> {
             "requestBodyProcessor" => {
                 DraftEffect::Processor(Template::new(value.at, &piece.text, self)?)
             }
-            remove if remove.starts_with("ruleRemoveTarget") => self.remove_target(remove, &piece)?,
+            remove if remove.starts_with("ruleRemoveTarget") => {
+                self.remove_target(remove, &piece)?
+            }
             remove if remove.starts_with("ruleRemove") => {
                 DraftEffect::Remove(which(remove, piece.at, &piece.text)?)
             }

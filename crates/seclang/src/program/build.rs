@@ -265,7 +265,11 @@ impl<'a> Building<'a> {
             faults.into_iter().map(|(file, fault)| self.located(file, fault)).collect();
         problems.sort();
         problems.dedup();
-        if problems.is_empty() { Ok(std::mem::take(&mut self.notices).into_iter().collect()) } else { Err(problems) }
+        if problems.is_empty() {
+            Ok(std::mem::take(&mut self.notices).into_iter().collect())
+        } else {
+            Err(problems)
+        }
     }
 
     /// The slot of a `tx` variable.

@@ -124,7 +124,8 @@ impl Building<'_> {
             _ => actions.phase.map_or(2, |(_, phase)| phase),
         };
         let defaults = self.defaults_of(phase);
-        let mut transforms = if actions.from_none { Vec::new() } else { defaults.transforms.clone() };
+        let mut transforms =
+            if actions.from_none { Vec::new() } else { defaults.transforms.clone() };
         transforms.extend(&actions.transforms);
         if continues {
             if let Some((at, _)) = actions.id {
@@ -323,7 +324,8 @@ impl Places {
     }
 
     fn flow(&self, order: usize, draft: &Draft) -> Result<Flow, Fault> {
-        let phase = self.phases.get(usize::from(draft.phase) - 1).map(Vec::as_slice).unwrap_or_default();
+        let phase =
+            self.phases.get(usize::from(draft.phase) - 1).map(Vec::as_slice).unwrap_or_default();
         let place = |order: usize| number(phase.partition_point(|other| *other < order));
         match &draft.flow {
             DraftFlow::Next => Ok(Flow::Next),
@@ -372,7 +374,6 @@ impl Lowering {
         }
         self.program.rules.push(Rule {
             id: draft.id,
-            phase: draft.phase,
             links: start..number(self.program.links.len()),
             log: draft.log,
             message: draft.message_made,
@@ -399,7 +400,11 @@ impl Lowering {
         let is_number = matches!(draft.operator, Operator::Number(..));
         let look = match draft.targets {
             None => Look::Always,
-            Some(targets) if targets.included.is_empty() || matches!(draft.operator, Operator::Never) => Look::Never,
+            Some(targets)
+                if targets.included.is_empty() || matches!(draft.operator, Operator::Never) =>
+            {
+                Look::Never
+            }
             Some(targets) => match tx_alone(&targets, building) {
                 Some((slot, false)) if plain && is_number => Look::TxNumber(slot),
                 Some((slot, true)) if plain && is_number => Look::TxCount(slot),

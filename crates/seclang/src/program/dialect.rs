@@ -126,7 +126,9 @@ impl<'a> Writer<'a> {
     /// `\xhh`, `\x{hh}`; a byte, which is what a character below 256 is to the other.
     fn hexadecimal(&mut self) {
         let braced = self.rest.strip_prefix('{').and_then(|rest| rest.split_once('}'));
-        match braced.and_then(|(digits, _)| Some((digits.len(), u8::from_str_radix(digits, 16).ok()?))) {
+        match braced
+            .and_then(|(digits, _)| Some((digits.len(), u8::from_str_radix(digits, 16).ok()?)))
+        {
             Some((length, byte)) => {
                 self.skip(length + 2);
                 let _ = write!(self.out, "\\x{byte:02x}");
@@ -154,7 +156,9 @@ impl<'a> Writer<'a> {
                 }
                 '\\' => self.escape(true),
                 '[' => match self.rest.strip_prefix(':').and_then(|rest| rest.split_once(":]")) {
-                    Some((name, _)) if name.chars().all(|char| char.is_ascii_lowercase() || char == '^') => {
+                    Some((name, _))
+                        if name.chars().all(|char| char.is_ascii_lowercase() || char == '^') =>
+                    {
                         let length = name.len() + 3;
                         self.out.push('[');
                         self.out.push_str(self.rest.get(..length).unwrap_or_default());

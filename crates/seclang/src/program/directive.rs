@@ -196,7 +196,10 @@ pub(crate) fn engine_state(value: &Piece) -> Result<bool, Fault> {
     match value.text.to_ascii_lowercase().as_str() {
         "on" | "detectiononly" => Ok(true),
         "off" => Ok(false),
-        _ => Err(Fault::new(value.at, format!("`{}` is none of `On`, `Off`, `DetectionOnly`", value.text))),
+        _ => Err(Fault::new(
+            value.at,
+            format!("`{}` is none of `On`, `Off`, `DetectionOnly`", value.text),
+        )),
     }
 }
 

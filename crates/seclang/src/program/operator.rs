@@ -46,7 +46,7 @@ impl Building<'_> {
         let argument = &test.argument;
         let template = Template::new(argument.at, &argument.text, self)?;
         if name.eq_ignore_ascii_case("rx") {
-            return self.rx(argument.at, &argument.text, template);
+            return self.rx(test, template);
         }
         if let Some(file) = OF_FILES.iter().find(|known| known.eq_ignore_ascii_case(name)) {
             return self.of_file(file, test);
@@ -79,9 +79,10 @@ impl Building<'_> {
         }
     }
 
-    fn rx(&mut self, at: usize, text: &str, made: Template) -> Result<(Operator, Needs), Fault> {
+    fn rx(&mut self, test: &Test, made: Template) -> Result<(Operator, Needs), Fault> {
+        let (at, text) = (test.argument.at, test.argument.text.as_str());
         if text.is_empty() {
-            return Err(Fault::new(at, "`@rx` needs an argument"));
+            return Err(Fault::new(test.operator.at, "`@rx` needs an argument"));
         }
         if made.pieces.iter().any(|piece| !matches!(piece, Piece::Text(_))) {
             return Ok((Operator::MadePattern(made), Needs::default()));

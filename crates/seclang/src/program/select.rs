@@ -55,7 +55,9 @@ impl Selector {
         let is_of = self.variable == variable || self.variable.parts().contains(&variable);
         is_of
             && match self.key {
-                Key::Slot(slot) => tx_names.get(slot as usize).is_some_and(|own| own.eq_ignore_ascii_case(name)),
+                Key::Slot(slot) => {
+                    tx_names.get(slot as usize).is_some_and(|own| own.eq_ignore_ascii_case(name))
+                }
                 _ => self.selects(name),
             }
     }
@@ -63,15 +65,22 @@ impl Selector {
 
 impl Building<'_> {
     /// The targets of a rule, or `None` if none of them is evaluated here.
-    pub(crate) fn select(&mut self, written: &[syntax::Target], faults: &mut Vec<Fault>) -> Targets {
+    pub(crate) fn select(
+        &mut self,
+        written: &[syntax::Target],
+        faults: &mut Vec<Fault>,
+    ) -> Targets {
         let mut targets = Targets::default();
         for target in written {
             match self.selector(target) {
                 Ok(Some(number)) => {
-                    let source = self.selector_at(number).map(|selector| selector.variable.source());
+                    let source =
+                        self.selector_at(number).map(|selector| selector.variable.source());
                     let counts = self.selector_at(number).is_some_and(|selector| selector.count);
-                    targets.dynamic |= !target.excluded && (counts || source == Some(Source::Rules));
-                    let list = if target.excluded { &mut targets.excluded } else { &mut targets.included };
+                    targets.dynamic |=
+                        !target.excluded && (counts || source == Some(Source::Rules));
+                    let list =
+                        if target.excluded { &mut targets.excluded } else { &mut targets.included };
                     if !list.contains(&number) {
                         list.push(number);
                     }
@@ -117,7 +126,8 @@ impl Building<'_> {
                 (Key::Pattern(pattern.regex), format!(":/{}/", piece.text))
             }
         };
-        let written = format!("{}{}{written}", if target.count { "&" } else { "" }, variable.name());
+        let written =
+            format!("{}{}{written}", if target.count { "&" } else { "" }, variable.name());
         Ok(Some(self.intern_selector(written, Selector { variable, key, count: target.count })))
     }
 }

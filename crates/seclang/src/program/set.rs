@@ -128,7 +128,8 @@ impl Scores {
         let slot = |name: &str| program.tx_slots.get(name.as_bytes()).copied();
         let first = |names: &[&str]| names.iter().find_map(|name| slot(name));
         let level = |level: u8| {
-            let names = [format!("inbound_anomaly_score_pl{level}"), format!("anomaly_score_pl{level}")];
+            let names =
+                [format!("inbound_anomaly_score_pl{level}"), format!("anomaly_score_pl{level}")];
             names.iter().find_map(|name| slot(name)).map(|slot| (level, slot))
         };
         Self {
@@ -136,9 +137,15 @@ impl Scores {
             inbound_threshold: first(&["inbound_anomaly_score_threshold"]),
             outbound: first(&["blocking_outbound_anomaly_score", "outbound_anomaly_score"]),
             outbound_threshold: first(&["outbound_anomaly_score_threshold"]),
-            categories: CATEGORIES.iter().filter_map(|(name, own)| Some((*name, slot(own)?))).collect(),
+            categories: CATEGORIES
+                .iter()
+                .filter_map(|(name, own)| Some((*name, slot(own)?)))
+                .collect(),
             levels: (1..=4).filter_map(level).collect(),
-            paranoia: ["blocking_paranoia_level", "paranoia_level"].into_iter().filter_map(slot).collect(),
+            paranoia: ["blocking_paranoia_level", "paranoia_level"]
+                .into_iter()
+                .filter_map(slot)
+                .collect(),
             detection: ["detection_paranoia_level", "executing_paranoia_level"]
                 .into_iter()
                 .filter_map(slot)

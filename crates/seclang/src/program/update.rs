@@ -67,7 +67,10 @@ impl Building<'_> {
         // `100:1` is the first rule chained to 100.
         let (rules, link) = match rules.text.split_once(':') {
             Some((rules, link)) if name.ends_with("Id") => {
-                let link = link.trim().parse().map_err(|_| Fault::new(at, "`:` comes before the number of a chained rule"))?;
+                let link = link
+                    .trim()
+                    .parse()
+                    .map_err(|_| Fault::new(at, "`:` comes before the number of a chained rule"))?;
                 (rules, link)
             }
             _ => (rules.text.as_str(), 0),
@@ -118,8 +121,9 @@ impl Building<'_> {
         self.faults(faults);
         for index in chosen {
             let draft = self.drafts.get_mut(*index);
-            let Some(targets) =
-                draft.and_then(|draft| draft.links.get_mut(link)).and_then(|link| link.targets.as_mut())
+            let Some(targets) = draft
+                .and_then(|draft| draft.links.get_mut(link))
+                .and_then(|link| link.targets.as_mut())
             else {
                 continue;
             };
@@ -127,10 +131,9 @@ impl Building<'_> {
                 targets.included.retain(|selector| !replaced.included.contains(selector));
             }
             targets.dynamic |= added.dynamic;
-            for (list, more) in [
-                (&mut targets.included, &added.included),
-                (&mut targets.excluded, &added.excluded),
-            ] {
+            for (list, more) in
+                [(&mut targets.included, &added.included), (&mut targets.excluded, &added.excluded)]
+            {
                 list.extend(more);
                 list.sort_unstable();
                 list.dedup();
@@ -138,7 +141,12 @@ impl Building<'_> {
         }
     }
 
-    fn update_actions(&mut self, chosen: &[usize], link: usize, change: &Argument) -> Result<(), Fault> {
+    fn update_actions(
+        &mut self,
+        chosen: &[usize],
+        link: usize,
+        change: &Argument,
+    ) -> Result<(), Fault> {
         let actions = self.actions(Some(change));
         if actions.id.is_some() || actions.phase.is_some() || actions.chain {
             return Err(Fault::new(change.place(0), "`id`, `phase` and `chain` cannot be changed"));
@@ -148,7 +156,9 @@ impl Building<'_> {
             let actions = self.actions(Some(change));
             let message_made = self.message(&actions)?;
             let defaults = self.drafts.get(*index).map(|draft| self.defaults_of(draft.phase));
-            let (Some(draft), Some(defaults)) = (self.drafts.get_mut(*index), defaults) else { continue };
+            let (Some(draft), Some(defaults)) = (self.drafts.get_mut(*index), defaults) else {
+                continue;
+            };
             draft.update(actions, message_made, &defaults, link);
         }
         Ok(())

@@ -39,7 +39,9 @@ impl Argument {
     pub(crate) fn place(&self, index: usize) -> usize {
         let after = self.runs.partition_point(|(start, _)| *start <= index);
         let run = after.checked_sub(1).and_then(|run| self.runs.get(run));
-        run.map_or(0, |(start, at)| at + index.min(self.text.len().max(1) - 1).saturating_sub(*start))
+        run.map_or(0, |(start, at)| {
+            at + index.min(self.text.len().max(1) - 1).saturating_sub(*start)
+        })
     }
 
     /// The whole of it.

@@ -43,7 +43,10 @@ pub(crate) fn targets(list: &Argument, faults: &mut Vec<Fault>) -> Vec<Target> {
 fn split(list: &str) -> (&str, Option<&str>) {
     let start = list.find([':', '|']).map_or(list.len(), |at| at + 1);
     let selector = list.get(start..).unwrap_or_default();
-    let is_xml = list.trim_start_matches([' ', '!', '&']).get(..3).is_some_and(|name| name.eq_ignore_ascii_case("xml"));
+    let is_xml = list
+        .trim_start_matches([' ', '!', '&'])
+        .get(..3)
+        .is_some_and(|name| name.eq_ignore_ascii_case("xml"));
     let closing = match selector.chars().next() {
         _ if list.get(..start).is_none_or(|before| !before.ends_with(':')) || is_xml => None,
         Some('/') => Some("/|"),
@@ -52,7 +55,9 @@ fn split(list: &str) -> (&str, Option<&str>) {
     };
     let end = match closing {
         None => list.find('|'),
-        Some(closing) => selector.get(1..).and_then(|rest| rest.find(closing)).map(|at| start + 1 + at + 1),
+        Some(closing) => {
+            selector.get(1..).and_then(|rest| rest.find(closing)).map(|at| start + 1 + at + 1)
+        }
     };
     match end {
         Some(end) => (list.get(..end).unwrap_or_default(), list.get(end + 1..)),
@@ -83,11 +88,21 @@ fn target(list: &Argument, index: usize, text: &str) -> Result<Target, Fault> {
     }
     let is_xml = name.trim().eq_ignore_ascii_case("xml");
     let selector = selector.map(|(at, selector)| {
-        let selector = selector.strip_prefix('\'').and_then(|inner| inner.strip_suffix('\'')).unwrap_or(selector);
+        let selector = selector
+            .strip_prefix('\'')
+            .and_then(|inner| inner.strip_suffix('\''))
+            .unwrap_or(selector);
         match selector.strip_prefix('/').and_then(|inner| inner.strip_suffix('/')) {
-            Some(pattern) if !is_xml => Selector::Pattern(Piece { at: at + 1, text: pattern.to_owned() }),
+            Some(pattern) if !is_xml => {
+                Selector::Pattern(Piece { at: at + 1, text: pattern.to_owned() })
+            }
             _ => Selector::Name(Piece { at, text: selector.to_owned() }),
         }
     });
-    Ok(Target { excluded, count, variable: Piece { at: place, text: name.trim().to_owned() }, selector })
+    Ok(Target {
+        excluded,
+        count,
+        variable: Piece { at: place, text: name.trim().to_owned() },
+        selector,
+    })
 }

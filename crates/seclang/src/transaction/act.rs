@@ -98,7 +98,8 @@ impl<'r> Inspection<'r> {
         match &link.operator {
             Operator::Pattern(number) => {
                 let pattern = self.rules.program.patterns.get(*number as usize);
-                let Some(captures) = pattern.and_then(|pattern| pattern.regex.captures(bytes)) else {
+                let Some(captures) = pattern.and_then(|pattern| pattern.regex.captures(bytes))
+                else {
                     return;
                 };
                 for (slot, group) in groups.iter_mut().zip(captures.iter()) {

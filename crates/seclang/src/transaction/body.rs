@@ -1,7 +1,5 @@
 //! What is in the body of a request, by the processor that its type or a rule chose.
 
-use std::borrow::Cow;
-
 use crate::{body as bodies, variable::Variable};
 
 use super::{
@@ -41,7 +39,7 @@ impl Inspection<'_> {
         }
     }
 
-    fn decoded(&mut self, bytes: &Cow<'_, [u8]>, kind: &[u8], limits: &bodies::Limits) {
+    fn decoded(&mut self, bytes: &[u8], kind: &[u8], limits: &bodies::Limits) {
         let processor = self.store.bytes(self.body.processor).to_ascii_uppercase();
         let separator = self.rules.program.engine.argument_separator;
         let body = match processor.as_slice() {
@@ -53,7 +51,8 @@ impl Inspection<'_> {
         };
         self.store.work += bytes.len() as u64;
         let raw = processor == URLENCODED || self.body.forced || body.is_none();
-        let broken = body.as_ref().is_some_and(|body| body.error.is_some()) && processor != MULTIPART;
+        let broken =
+            body.as_ref().is_some_and(|body| body.error.is_some()) && processor != MULTIPART;
         if raw || broken {
             self.store.scalar(Variable::RequestBody, within(bytes, limits.bytes_max));
         }
@@ -118,10 +117,9 @@ impl Inspection<'_> {
     }
 
     fn xml(&mut self, body: &bodies::Body) {
-        for (variable, texts) in [
-            (Variable::XmlText, &body.xml_text),
-            (Variable::XmlAttributes, &body.xml_attributes),
-        ] {
+        for (variable, texts) in
+            [(Variable::XmlText, &body.xml_text), (Variable::XmlAttributes, &body.xml_attributes)]
+        {
             for text in texts {
                 self.store.scalar(variable, text);
             }

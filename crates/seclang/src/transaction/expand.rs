@@ -102,7 +102,9 @@ impl<'r> Inspection<'r> {
         } else if key.eq_ignore_ascii_case(b"logdata") {
             self.expand(&rule.data, out);
         } else if key.eq_ignore_ascii_case(b"severity") {
-            out.extend(rule.severity.map(|severity| severity.to_string()).unwrap_or_default().bytes());
+            out.extend(
+                rule.severity.map(|severity| severity.to_string()).unwrap_or_default().bytes(),
+            );
         } else if key.eq_ignore_ascii_case(b"ver") {
             out.extend_from_slice(rule.version.as_bytes());
         }
@@ -117,19 +119,28 @@ impl<'r> Inspection<'r> {
             Variable::MatchedVarName => found.extend(self.last.map(name_of)),
             Variable::MatchedVars | Variable::MatchedVarsNames => {
                 let program = &self.rules.program;
-                let takes = |found: &&Found<'_>| selector.selects(found.member(&self.store, program));
+                let takes =
+                    |found: &&Found<'_>| selector.selects(found.member(&self.store, program));
                 let matched = self.matched.iter().filter(takes).copied();
                 match selector.variable {
                     Variable::MatchedVars => found.extend(matched),
                     _ => found.extend(matched.map(name_of)),
                 }
             }
-            Variable::ReqbodyProcessor => found.push(alone(selector.variable, Worth::Bytes(self.body.processor))),
-            Variable::Duration => found.push(alone(selector.variable, Worth::Number(self.duration_ms))),
+            Variable::ReqbodyProcessor => {
+                found.push(alone(selector.variable, Worth::Bytes(self.body.processor)))
+            }
+            Variable::Duration => {
+                found.push(alone(selector.variable, Worth::Number(self.duration_ms)))
+            }
             _ => {
-                for value in selector.variable.parts().iter().flat_map(|part| self.store.range(*part)) {
+                for value in
+                    selector.variable.parts().iter().flat_map(|part| self.store.range(*part))
+                {
                     let Some(value) = self.store.get(value) else { continue };
-                    if matches!(selector.key, Key::All) || selector.selects(self.store.bytes(value.name)) {
+                    if matches!(selector.key, Key::All)
+                        || selector.selects(self.store.bytes(value.name))
+                    {
                         let (name, worth) = (Name::Of(value.name), Worth::Text(value.text));
                         found.push(Found { variable: selector.variable, name, worth });
                     }

@@ -47,7 +47,13 @@ impl Found<'_> {
         self.write_name_in(self.variable, store, program, out);
     }
 
-    fn write_name_in(&self, variable: Variable, store: &Store, program: &Program, out: &mut Vec<u8>) {
+    fn write_name_in(
+        &self,
+        variable: Variable,
+        store: &Store,
+        program: &Program,
+        out: &mut Vec<u8>,
+    ) {
         out.extend_from_slice(variable.name().as_bytes());
         let member = self.member(store, program);
         if !member.is_empty() {

@@ -155,7 +155,12 @@ impl Inspection<'_> {
     }
 
     /// Parameters and their names.
-    pub(super) fn arguments(&mut self, args: &[(Vec<u8>, Vec<u8>)], values: Variable, names: Variable) {
+    pub(super) fn arguments(
+        &mut self,
+        args: &[(Vec<u8>, Vec<u8>)],
+        values: Variable,
+        names: Variable,
+    ) {
         let first = self.store.len();
         let mut size = 0;
         for (name, _) in args {

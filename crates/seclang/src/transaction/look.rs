@@ -112,7 +112,8 @@ impl<'r> Inspection<'r> {
         let group = program.groups.get(group as usize);
         let targets = group.and_then(|group| program.targets.get(group.targets as usize));
         let included = targets.map(|targets| targets.included.as_slice()).unwrap_or_default();
-        let mut named = included.iter().filter_map(|selector| program.selectors.get(*selector as usize));
+        let mut named =
+            included.iter().filter_map(|selector| program.selectors.get(*selector as usize));
         let named = named.find(|selector| selector.variable.parts().contains(&variable));
         named.map_or(variable, |selector| selector.variable)
     }
@@ -134,7 +135,9 @@ impl<'r> Inspection<'r> {
         let Some(targets) = program.targets.get(number as usize) else { return false };
         let mut found = std::mem::take(&mut self.candidates);
         found.clear();
-        for selector in targets.included.iter().filter_map(|number| program.selectors.get(*number as usize)) {
+        for selector in
+            targets.included.iter().filter_map(|number| program.selectors.get(*number as usize))
+        {
             if selector.variable == Variable::Rule {
                 found.extend(self.rule_as_value(&selector.key));
             } else {
@@ -143,8 +146,10 @@ impl<'r> Inspection<'r> {
         }
         let excluded = |found: &Found<'_>| {
             let member = found.member(&self.store, program);
-            let mut selectors =
-                targets.excluded.iter().filter_map(|number| program.selectors.get(*number as usize));
+            let mut selectors = targets
+                .excluded
+                .iter()
+                .filter_map(|number| program.selectors.get(*number as usize));
             selectors.any(|selector| selector.takes(found.variable, member, &program.tx_names))
         };
         found.retain(|found| !excluded(found));

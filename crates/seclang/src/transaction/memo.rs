@@ -67,7 +67,12 @@ impl Memo {
 
     /// The pairs of a group.
     #[inline]
-    pub(super) fn group(&mut self, number: u32, program: &Program, store: &mut Store) -> GroupPairs {
+    pub(super) fn group(
+        &mut self,
+        number: u32,
+        program: &Program,
+        store: &mut Store,
+    ) -> GroupPairs {
         match self.groups.get(number as usize) {
             Some(Some(known)) => *known,
             _ => self.resolve(number, program, store),

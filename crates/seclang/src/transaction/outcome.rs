@@ -164,7 +164,10 @@ impl<'r> Inspection<'r> {
             Piece::Text(piece) => text + &String::from_utf8_lossy(piece),
             Piece::Tx(slot) => {
                 let name = self.rules.program.tx_names.get(*slot as usize);
-                text + &format!("%{{tx.{}}}", String::from_utf8_lossy(name.map_or(b"", Vec::as_slice)))
+                text + &format!(
+                    "%{{tx.{}}}",
+                    String::from_utf8_lossy(name.map_or(b"", Vec::as_slice))
+                )
             }
             Piece::Variable(variable, None) => text + &format!("%{{{}}}", variable.name()),
             Piece::Variable(variable, Some(key)) => {

@@ -1,8 +1,10 @@
 //! The body as values, by its type.
 
-use seclang::subset::{Collection, Input};
-
-use super::{Read, form, json};
+use super::{
+    Read, form,
+    input::{Collection, Input},
+    json,
+};
 use crate::{Framing, Request};
 
 /// Adds what can be inspected of the body.

@@ -1,7 +1,7 @@
 //! `application/x-www-form-urlencoded`, as applications read it: `+` is a space, a percent
 //! sequence that is none stands for itself.
 
-use seclang::subset::{Collection, Input};
+use super::input::{Collection, Input};
 
 /// Adds every pair, and every name, as values of `collection`.
 pub(super) fn pairs(text: &[u8], collection: Collection, input: &mut Input) {

@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use seclang::subset::{Collection, Input};
+use super::input::{Collection, Input};
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 /// Arrays and objects inside one another, at most.

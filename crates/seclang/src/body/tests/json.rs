@@ -18,7 +18,10 @@ fn refused(input: &[u8], reason: Reason, want: &[&str]) {
 #[test]
 fn names_are_the_way_to_the_value() {
     check(b"", &[]);
-    check(br#"{"a":{"b":1},"c":[2,{"d":"x"}]}"#, &["json.a.b=1", "json.c.0=2", "json.c.1.d=x"]);
+    check(
+        br#"{"a":{"b":1},"c":[2,{"d":"x"}]}"#,
+        &["json.a.b=1", "json.c.0=2", "json.c.1.d=x", "json.c=2"],
+    );
     check(br#"[true,false,null]"#, &["json.0=true", "json.1=false", "json.2=null"]);
     check(b" \"x\" ", &["json=x"]);
     check(b"-1.50e+07", &["json=-1.50e+07"]);
@@ -26,7 +29,7 @@ fn names_are_the_way_to_the_value() {
     check(br#"{"":1,"a.b":2}"#, &["json.=1", "json.a.b=2"]);
     check(br#"{"<x>":{},"b":[]}"#, &["json.<x>=", "json.b="]);
     check(b"{}", &[]);
-    check(b"[[],[[]]]", &["json.0=", "json.1.0="]);
+    check(b"[[],[[]]]", &["json.0=", "json.1.0=", "json.1=1"]);
     check(b"\xef\xbb\xbf[1]", &["json.0=1"]);
     check(b"[ 1\t,\r\n2 ]\n", &["json.0=1", "json.1=2"]);
 }
