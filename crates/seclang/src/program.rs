@@ -265,9 +265,12 @@ impl Chain {
     }
 }
 
-/// A bit for each transformation that may change a text with these bytes in it.
+/// A bit for each transformation that may change a text with these bytes in it. What acts on any
+/// byte, as lengths and digests do, acts on a text without one, too.
 pub(crate) fn acting(seen: ByteSet) -> u32 {
     Transform::NAMES.iter().fold(0, |mask, (_, transform)| {
-        if transform.acts_on().meets(seen) { mask | 1 << *transform as u32 } else { mask }
+        let acts_on = transform.acts_on();
+        let acts = acts_on == ByteSet::ALL || acts_on.meets(seen);
+        if acts { mask | 1 << *transform as u32 } else { mask }
     })
 }
