@@ -24,6 +24,7 @@ impl Random {
         usize::try_from(self.0 >> 32).unwrap_or(0) % limit.max(1)
     }
 
+    #[allow(dead_code, reason = "a test uses the rest")]
     /// One of some; the default of none.
     pub(crate) fn one<T: Copy + Default>(&mut self, of: &[T]) -> T {
         of.get(self.below(of.len())).copied().unwrap_or_default()
