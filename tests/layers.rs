@@ -36,6 +36,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("openidconnect", &["idp"]),
     ("rdkafka", &["shipper", "audit-sink", "fixtures"]),
     ("regex", &["gateway", "seclang"]),
+    ("regex-syntax", &["seclang"]),
     ("rusqlite", &["audit-sink"]),
     ("rustls-native-certs", &["idp"]),
     // the shell and its protocols

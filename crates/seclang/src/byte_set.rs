@@ -5,6 +5,8 @@
 pub struct ByteSet([u64; 4]);
 
 impl ByteSet {
+    /// Texts of fewer bytes are read bit by bit: the table for longer ones takes longer to make.
+    const SHORT: usize = 64;
     /// Upper case letters.
     pub const UPPER: Self = Self::range(b'A', b'Z');
     /// Lower case letters.
@@ -76,6 +78,15 @@ impl ByteSet {
 
     /// The bytes that occur in `text`.
     pub fn seen(text: &[u8]) -> Self {
+        if text.len() < Self::SHORT {
+            let mut set = [0_u64; 4];
+            for byte in text {
+                if let Some(word) = set.get_mut(usize::from(byte >> 6)) {
+                    *word |= 1 << (byte & 63);
+                }
+            }
+            return Self(set);
+        }
         let mut occurs = [false; 256];
         for byte in text {
             if let Some(slot) = occurs.get_mut(usize::from(*byte)) {
@@ -87,6 +98,16 @@ impl ByteSet {
             *word = slots.iter().rev().fold(0, |word, slot| word << 1 | u64::from(*slot));
         }
         Self(set)
+    }
+
+    /// The bytes that are in it, in order.
+    pub fn bytes(self) -> impl Iterator<Item = u8> {
+        let words = (0_u8..).zip(self.0);
+        words.flat_map(|(nth, word)| {
+            let after = |bits: &u64| Some(bits & (bits - 1)).filter(|bits| *bits != 0);
+            let bits = std::iter::successors(Some(word).filter(|bits| *bits != 0), after);
+            bits.map(move |bits| nth * 64 + u8::try_from(bits.trailing_zeros()).unwrap_or(0))
+        })
     }
 
     /// A byte is in both.
@@ -108,6 +129,9 @@ mod tests {
     fn every_byte_is_in_its_own_set_and_in_no_other() {
         for a in 0..=255_u8 {
             assert_eq!(ByteSet::seen(&[a]), ByteSet::of(&[a]));
+            assert_eq!(ByteSet::seen(&[a; ByteSet::SHORT]), ByteSet::of(&[a]));
+            assert_eq!(ByteSet::of(&[a, 70]).bytes().count(), 1 + usize::from(a != 70));
+            assert!(ByteSet::of(&[a]).bytes().eq([a]));
             assert!(ByteSet::of(&[a]).within(ByteSet::ALL));
             assert!(!ByteSet::of(&[a]).not().has(a));
             assert_eq!(

@@ -14,7 +14,10 @@ mod set;
 mod template;
 mod update;
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::LazyLock,
+};
 
 use crate::{byte_set::ByteSet, transform::Transform, variable::Variable};
 
@@ -213,6 +216,15 @@ impl Default for Engine {
 }
 
 impl Program {
+    /// Finds the slots that patterns of `tx` select.
+    pub(crate) fn select_slots(&mut self) {
+        let names = &self.tx_names;
+        for selector in self.selectors.iter_mut().filter(|one| one.variable == Variable::Tx) {
+            let slots = (0..).zip(names).filter(|(_, name)| selector.selects(name));
+            selector.slots = slots.map(|(slot, _)| slot).collect();
+        }
+    }
+
     /// A rule names the variable.
     pub(crate) fn uses(&self, variable: Variable) -> bool {
         self.used.contains(&variable)
@@ -265,12 +277,23 @@ impl Chain {
     }
 }
 
-/// A bit for each transformation that may change a text with these bytes in it. What acts on any
-/// byte, as lengths and digests do, acts on a text without one, too.
-pub(crate) fn acting(seen: ByteSet) -> u32 {
-    Transform::NAMES.iter().fold(0, |mask, (_, transform)| {
-        let acts_on = transform.acts_on();
-        let acts = acts_on == ByteSet::ALL || acts_on.meets(seen);
-        if acts { mask | 1 << *transform as u32 } else { mask }
+/// For each byte a bit for each transformation that acts on it.
+static ACTING: LazyLock<[u32; 256]> = LazyLock::new(|| {
+    std::array::from_fn(|byte| {
+        let acts = |transform: &Transform| {
+            u8::try_from(byte).is_ok_and(|byte| transform.acts_on().has(byte))
+        };
+        let all = Transform::NAMES.iter().map(|(_, transform)| *transform).filter(acts);
+        all.fold(0, |mask, transform| mask | 1 << transform as u32)
     })
+});
+
+/// As that for those that act on every byte: a length or a digest is also one of no bytes.
+static ALWAYS_ACTING: LazyLock<u32> =
+    LazyLock::new(|| ACTING.iter().fold(u32::MAX, |mask, acts| mask & acts));
+
+/// A bit for each transformation that may change a text with these bytes in it.
+pub(crate) fn acting(seen: ByteSet) -> u32 {
+    seen.bytes()
+        .fold(*ALWAYS_ACTING, |mask, byte| mask | ACTING.get(usize::from(byte)).unwrap_or(&0))
 }

@@ -19,6 +19,8 @@ mod tx;
 
 use std::net::IpAddr;
 
+use regex::bytes::Regex;
+
 use crate::{
     body as bodies,
     program::{Overlay, RuleSet, Rules},
@@ -83,7 +85,7 @@ impl Default for Limits {
             body: bodies::Limits::default(),
             values_max: 10_000,
             response_bytes_max: 512 << 10,
-            work_bytes_max: 2 << 30,
+            work_bytes_max: 256 << 20,
         }
     }
 }
@@ -116,7 +118,9 @@ pub struct Inspection<'r> {
     args_bytes: usize,
     scratch: Vec<u8>,
     candidates: Vec<Found<'r>>,
+    /// The argument of the operator that is running, and the pattern if it is one.
     argument: Vec<u8>,
+    made: Option<Regex>,
 }
 
 /// What rules say about the body while they run.
@@ -219,6 +223,7 @@ impl<'r> Inspection<'r> {
             scratch: Vec::new(),
             candidates: Vec::new(),
             argument: Vec::new(),
+            made: None,
         }
     }
 

@@ -6,6 +6,7 @@
 //! changed at random, the same way in each run.
 
 #![expect(clippy::disallowed_methods, reason = "tests read rule files")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test stops where it is wrong")]
 
 mod common;
 #[allow(dead_code, reason = "the example uses the rest")]

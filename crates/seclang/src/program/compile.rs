@@ -225,6 +225,7 @@ impl Building<'_> {
         program.tags = self.tags;
         program.tx_names = self.tx_names;
         program.tx_slots = self.tx_slots;
+        program.select_slots();
         program.engine = self.engine;
         program.used = self.used;
         Ok((program, notices))

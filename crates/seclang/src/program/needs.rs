@@ -36,8 +36,9 @@ impl Needs {
         let mut set = ByteSet::default();
         let mut len_min = usize::MAX;
         for phrase in phrases {
-            let rarest = phrase.iter().map(|byte| both_cases(*byte)).min_by_key(|set| weight(*set));
-            set = set.and(rarest.unwrap_or(ByteSet::ALL));
+            let cost = |byte: &&u8| commonness(byte.to_ascii_lowercase());
+            let rarest = phrase.iter().min_by_key(cost);
+            set = set.and(rarest.map_or(ByteSet::ALL, |byte| both_cases(*byte)));
             len_min = len_min.min(phrase.len());
         }
         Self { clauses: Box::new([set]), len_min }
@@ -62,7 +63,7 @@ fn both_cases(byte: u8) -> ByteSet {
 
 /// How likely a text is to hold a byte of the set, in no unit.
 fn weight(set: ByteSet) -> u32 {
-    (0..=255_u8).filter(|byte| set.meets(ByteSet::of(&[*byte]))).map(commonness).sum()
+    set.bytes().map(commonness).sum()
 }
 
 fn commonness(byte: u8) -> u32 {
@@ -141,5 +142,70 @@ fn class_bytes(class: &Class) -> ByteSet {
             };
             set.and(ByteSet::range(first(range.start()), first(range.end())))
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{super::Pattern, *};
+
+    const PATTERNS: [&str; 14] = [
+        "ab+c",
+        "(?i)union\\s+select",
+        "a|bc|[x-z]d",
+        "(?:a|)b",
+        "(?:<|%3c)script",
+        "[^a-z]{2,}",
+        "^a?$",
+        "(?:ab|a(?:c|d)){2}x*",
+        "\\bor\\b.*?=",
+        "(?i:k)[[:digit:]]",
+        "a(?:b(?:c|d)|e[fg])h?",
+        "(?u)\u{e9}|\u{df}x",
+        "\\x00|\\xff[a-f]",
+        "(?:(?:a)|(?:b|c)x)y",
+    ];
+
+    #[test]
+    fn a_pattern_needs_its_rarest_bytes() {
+        let needs = |pattern: &str| Pattern::new(pattern).expect("a pattern").needs;
+        let all = needs("a;b");
+        assert_eq!((all.clauses.first(), all.len_min), (Some(&ByteSet::of(b";")), 3));
+        assert_eq!(needs("x<|;y").clauses.first(), Some(&ByteSet::of(b"<;")));
+        assert_eq!(*needs("a?").clauses, []);
+        assert_eq!(needs("(?i)q").clauses.first(), Some(&ByteSet::of(b"qQ")));
+    }
+
+    proptest! {
+        #[test]
+        fn what_matches_holds_what_is_needed(
+            which in 0..PATTERNS.len(),
+            text in prop::collection::vec(prop::sample::select(
+                b"abcdefghxyzUNIONunionSELECTselectkK0 ;=<%3script\x00\xff\xc3\xa9\xdf\n".to_vec()), 0..24),
+        ) {
+            let pattern = Pattern::new(PATTERNS[which]).expect("a pattern");
+            if pattern.regex.is_match(&text) {
+                prop_assert!(pattern.needs.may_match(ByteSet::seen(&text)), "{}", PATTERNS[which]);
+                prop_assert!(text.len() >= pattern.needs.len_min);
+            }
+        }
+
+        #[test]
+        fn a_text_with_a_phrase_in_it_holds_what_is_needed(
+            text in prop::collection::vec(prop::sample::select(b"aBc-/.x".to_vec()), 0..12),
+        ) {
+            let phrases: [&[u8]; 3] = [b"a/b", b"C-", b"x.x"];
+            let needs = Needs::of_phrases(phrases.into_iter());
+            let lower = text.to_ascii_lowercase();
+            let found = phrases.iter().any(|phrase| {
+                let phrase = phrase.to_ascii_lowercase();
+                lower.windows(phrase.len()).any(|part| part == phrase)
+            });
+            if found {
+                prop_assert!(needs.may_match(ByteSet::seen(&text)) && text.len() >= needs.len_min);
+            }
+        }
     }
 }

@@ -96,7 +96,9 @@ impl RuleSet {
                 super::Key::Pattern(super::Pattern::new(&format!("(?i){}", pattern.text))?.regex)
             }
         };
-        overlay.targets.push((rules, super::Selector { variable, key, count: false }));
+        overlay
+            .targets
+            .push((rules, super::Selector { variable, key, count: false, slots: Vec::new() }));
         Ok(())
     }
 

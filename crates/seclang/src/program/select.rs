@@ -27,6 +27,8 @@ pub(crate) struct Selector {
     pub(crate) key: Key,
     /// How many there are, not what they are.
     pub(crate) count: bool,
+    /// Of `tx`, the slots that the pattern selects.
+    pub(crate) slots: Vec<u32>,
 }
 
 /// Which members.
@@ -128,7 +130,10 @@ impl Building<'_> {
         };
         let written =
             format!("{}{}{written}", if target.count { "&" } else { "" }, variable.name());
-        Ok(Some(self.intern_selector(written, Selector { variable, key, count: target.count })))
+        Ok(Some(self.intern_selector(
+            written,
+            Selector { variable, key, count: target.count, slots: Vec::new() },
+        )))
     }
 }
 

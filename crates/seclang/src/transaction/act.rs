@@ -7,6 +7,10 @@ use crate::{
 
 use super::{Inspection, found::Found, store::Span, tx::Held};
 
+/// Bytes of a text that macros make: one that is put into itself again and again would fill the
+/// memory.
+const EXPANDED_BYTES_MAX: usize = 1 << 20;
+
 /// Groups of a pattern that are kept, as `tx.0` to `tx.9`.
 const CAPTURES: u32 = 10;
 
@@ -52,9 +56,9 @@ impl<'r> Inspection<'r> {
         if let Some(slot) = self.rules.program.tx_slots.get(&name) {
             return self.set_slot(*slot, change);
         }
-        let before = self.tx.get_made(&name, &self.store);
+        let before = self.tx.get_made(&name);
         let held = self.changed(before, change);
-        self.tx.set_made(&name, held, &mut self.store);
+        self.tx.set_made(name, held, &mut self.store);
     }
 
     fn set_slot(&mut self, slot: u32, change: &'r Change) {
@@ -83,6 +87,10 @@ impl<'r> Inspection<'r> {
         let mut out = std::mem::take(&mut self.scratch);
         out.clear();
         self.expand(template, &mut out);
+        if out.len() > EXPANDED_BYTES_MAX {
+            out.truncate(EXPANDED_BYTES_MAX);
+            self.truncated();
+        }
         let span = self.store.put(&out);
         self.store.work += out.len() as u64;
         self.scratch = out;

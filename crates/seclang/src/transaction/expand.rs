@@ -33,15 +33,7 @@ impl<'r> Inspection<'r> {
                 Held::Nothing => Held::Constant(b""),
                 held => held,
             },
-            _ => {
-                let mut out = std::mem::take(&mut self.scratch);
-                out.clear();
-                self.expand(template, &mut out);
-                let span = self.store.put(&out);
-                self.store.work += out.len() as u64;
-                self.scratch = out;
-                Held::Text(span)
-            }
+            _ => Held::Text(self.put_expanded(template)),
         }
     }
 
@@ -84,7 +76,10 @@ impl<'r> Inspection<'r> {
             _ => {
                 let key = key.map_or(Key::All, |key| Key::Name(key.to_vec()));
                 let mut found = Vec::new();
-                self.select(&Selector { variable, key, count: false }, &mut found);
+                self.select(
+                    &Selector { variable, key, count: false, slots: Vec::new() },
+                    &mut found,
+                );
                 if let Some(first) = found.first() {
                     first.write_value(store, program, out);
                 }
@@ -167,11 +162,8 @@ impl<'r> Inspection<'r> {
         match selector.key {
             Key::Slot(slot) => found.extend(found_of(Name::Slot(slot), self.tx(slot))),
             _ => {
-                let name = |slot: u32| self.rules.program.tx_names.get(slot as usize);
-                for (slot, held) in self.tx.slots() {
-                    if name(slot).is_some_and(|name| selector.selects(name)) {
-                        found.extend(found_of(Name::Slot(slot), held));
-                    }
+                for slot in &selector.slots {
+                    found.extend(found_of(Name::Slot(*slot), self.tx(*slot)));
                 }
                 for (name, held) in self.tx.made() {
                     if selector.selects(self.store.bytes(name)) {

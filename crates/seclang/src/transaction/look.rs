@@ -60,6 +60,9 @@ impl<'r> Inspection<'r> {
         let mut any = false;
         for index in group.start..group.end {
             let Some(pair) = self.memo.pair(index) else { continue };
+            if self.is_spent() {
+                break;
+            }
             if link.multi_match {
                 any |= self.each_text(link, number, pair.value);
                 continue;
@@ -162,6 +165,9 @@ impl<'r> Inspection<'r> {
         }
         let mut any = false;
         for candidate in &found {
+            if self.is_spent() {
+                break;
+            }
             any |= self.candidate(link, *candidate);
         }
         self.candidates = found;
@@ -243,8 +249,21 @@ impl<'r> Inspection<'r> {
             let mut argument = std::mem::take(&mut self.argument);
             argument.clear();
             self.expand(template, &mut argument);
+            if matches!(link.operator, Operator::MadePattern(_)) {
+                self.store.work += 64 * argument.len() as u64;
+                self.made = Pattern::expanded(&String::from_utf8_lossy(&argument)).ok();
+            }
             self.argument = argument;
         }
+    }
+
+    /// The limit of work is reached: values that come later are not looked at.
+    fn is_spent(&mut self) -> bool {
+        let spent = self.store.work > self.limits.work_bytes_max;
+        if spent {
+            self.truncated();
+        }
+        spent
     }
 
     /// The operator holds of a text, or does not where the link is negated.
@@ -278,10 +297,9 @@ impl<'r> Inspection<'r> {
                 holds
             }
             Operator::MadePattern(_) => {
-                let written = String::from_utf8_lossy(&self.argument);
                 // What does not compile matches nothing, so that a negated rule matches.
-                let holds = Pattern::expanded(&written).is_ok_and(|regex| regex.is_match(bytes));
-                self.store.work += (bytes.len() + 64 * self.argument.len()) as u64;
+                let holds = self.made.as_ref().is_some_and(|regex| regex.is_match(bytes));
+                self.store.work += bytes.len() as u64;
                 holds
             }
             Operator::Always => true,

@@ -378,6 +378,20 @@ fn work_has_a_limit_and_what_is_beyond_it_is_not_looked_at() {
     );
 }
 
+#[test]
+fn a_text_that_is_put_into_itself_ends() {
+    let set = load(
+        "SecAction \"id:2,phase:1,setvar:tx.a=0123456789abcdef\"\n\
+         SecRule ARGS \"@rx x\" \"id:10,phase:1,setvar:'tx.a=%{tx.a}%{tx.a}'\"\n",
+    );
+    let value = Value { variable: Variable::ArgsGet, name: b"q", bytes: b"x" };
+    let overlay = Overlay::default();
+    for (count, want) in [(16, Health::Ok), (17, Health::Truncated), (1_000, Health::Truncated)] {
+        let inspection = set.inspect_values(&vec![value; count], &overlay, &Limits::default());
+        assert_eq!(inspection.outcome().health, want, "{count}");
+    }
+}
+
 fn request<'a>(
     headers: &'a [(&'a [u8], &'a [u8])],
     target: &'a str,

@@ -1,5 +1,7 @@
 //! `tx` variables: those that rules name in slots, those whose names macros make in a list.
 
+use std::collections::HashMap;
+
 use crate::operator::number;
 
 use super::store::{Span, Store};
@@ -21,12 +23,19 @@ pub(super) enum Held<'r> {
 pub(super) struct Tx<'r> {
     slots: Vec<Held<'r>>,
     made: Vec<(Span, Held<'r>)>,
+    /// Where each is in `made`.
+    places: HashMap<Vec<u8>, usize>,
     pinned: &'r [(u32, i64)],
 }
 
 impl<'r> Tx<'r> {
     pub(super) fn new(slots: usize, pinned: &'r [(u32, i64)]) -> Self {
-        let mut tx = Self { slots: vec![Held::Nothing; slots], made: Vec::new(), pinned };
+        let mut tx = Self {
+            slots: vec![Held::Nothing; slots],
+            made: Vec::new(),
+            places: HashMap::new(),
+            pinned,
+        };
         for (slot, value) in pinned {
             if let Some(held) = tx.slots.get_mut(*slot as usize) {
                 *held = Held::Number(*value);
@@ -48,30 +57,25 @@ impl<'r> Tx<'r> {
         }
     }
 
-    /// A variable that no rule names as it is.
-    pub(super) fn get_made(&self, name: &[u8], store: &Store) -> Held<'r> {
-        let mut made = self.made.iter();
-        let found = made.find(|(own, _)| store.bytes(*own).eq_ignore_ascii_case(name));
-        found.map(|(_, held)| *held).unwrap_or_default()
+    /// A variable that no rule names as it is; names are in lower case.
+    pub(super) fn get_made(&self, name: &[u8]) -> Held<'r> {
+        let made = self.places.get(name).and_then(|place| self.made.get(*place));
+        made.map(|(_, held)| *held).unwrap_or_default()
     }
 
-    pub(super) fn set_made(&mut self, name: &[u8], held: Held<'r>, store: &mut Store) {
-        let same = |(own, _): &&mut (Span, Held<'_>)| store.bytes(*own).eq_ignore_ascii_case(name);
-        match self.made.iter_mut().find(same) {
-            Some((_, known)) => *known = held,
-            None => {
-                let name = store.put(name);
-                self.made.push((name, held));
+    pub(super) fn set_made(&mut self, name: Vec<u8>, held: Held<'r>, store: &mut Store) {
+        let next = self.made.len();
+        let span = match self.places.get(&name) {
+            Some(place) => {
+                return self.made.iter_mut().skip(*place).take(1).for_each(|it| it.1 = held);
             }
-        }
+            None => store.put(&name),
+        };
+        self.places.insert(name, next);
+        self.made.push((span, held));
     }
 
-    /// The variables that are in slots.
-    pub(super) fn slots(&self) -> impl Iterator<Item = (u32, Held<'r>)> {
-        (0..).zip(self.slots.iter().copied()).filter(|(_, held)| *held != Held::Nothing)
-    }
-
-    /// The others.
+    /// The variables that no rule names as they are.
     pub(super) fn made(&self) -> impl Iterator<Item = (Span, Held<'r>)> {
         self.made.iter().copied().filter(|(_, held)| *held != Held::Nothing)
     }

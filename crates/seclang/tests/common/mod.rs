@@ -1,5 +1,7 @@
 //! What tests that run whole rule sets share.
 
+#![allow(clippy::expect_used, clippy::panic, reason = "a test stops if it cannot begin")]
+
 use std::{
     env,
     path::PathBuf,
