@@ -38,7 +38,7 @@ fn main() -> ExitCode {
 
 /// Whether nothing was wrong.
 fn all() -> Result<bool> {
-    let (mut requests, mut blocked, mut known, mut right) = (0, 0, 0, true);
+    let (mut requests, mut sets, mut blocked, mut known, mut right) = (0, 0, 0, 0, true);
     for argument in std::env::args().skip(1) {
         let (set, dir) = argument.split_once('=').context("usage: benign NAME=DIR…")?;
         let rules = crs::load(Path::new(dir)).context(set.to_owned())?;
@@ -57,13 +57,14 @@ fn all() -> Result<bool> {
         for name in &judged.not_needed {
             println!("{set}: listed in known.toml, and not blocked: `{name}`");
         }
-        requests += rows.len();
+        requests = rows.len();
+        sets += 1;
         blocked += judged.blocked.len();
         known += judged.known;
         right &= judged.blocked.is_empty() && judged.not_needed.is_empty();
     }
-    ensure!(requests > 0, "usage: benign NAME=DIR…");
-    println!("benign: requests={requests} blocked={blocked} known={known}");
+    ensure!(sets > 0, "usage: benign NAME=DIR…");
+    println!("benign: requests={requests} blocked={blocked} known={known} sets={sets}");
     Ok(right)
 }
 
