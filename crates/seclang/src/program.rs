@@ -288,7 +288,12 @@ static ACTING: LazyLock<[u32; 256]> = LazyLock::new(|| {
     })
 });
 
+/// As that for those that act on every byte: a length or a digest is also one of no bytes.
+static ALWAYS_ACTING: LazyLock<u32> =
+    LazyLock::new(|| ACTING.iter().fold(u32::MAX, |mask, acts| mask & acts));
+
 /// A bit for each transformation that may change a text with these bytes in it.
 pub(crate) fn acting(seen: ByteSet) -> u32 {
-    seen.bytes().fold(0, |mask, byte| mask | ACTING.get(usize::from(byte)).unwrap_or(&0))
+    seen.bytes()
+        .fold(*ALWAYS_ACTING, |mask, byte| mask | ACTING.get(usize::from(byte)).unwrap_or(&0))
 }

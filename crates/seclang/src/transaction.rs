@@ -148,12 +148,22 @@ impl RuleSet {
         overlay: &'r Overlay,
         limits: &Limits,
     ) -> Inspection<'r> {
+        Inspection::new(self, overlay, *limits).looked_at(request)
+    }
+
+    /// As [`Self::inspect`], without any filter: every operator is asked about every text, and
+    /// every transformation is done, whatever bytes there are. The outcome is the same; that is
+    /// what this is for, in tests. It is slow, and counts more work.
+    #[doc(hidden)]
+    pub fn inspect_unfiltered<'r>(
+        &'r self,
+        request: &Request<'_>,
+        overlay: &'r Overlay,
+        limits: &Limits,
+    ) -> Inspection<'r> {
         let mut inspection = Inspection::new(self, overlay, *limits);
-        inspection.head(request);
-        inspection.phase(1);
-        inspection.body(request);
-        inspection.phase(2);
-        inspection
+        inspection.store.filters = false;
+        inspection.looked_at(request)
     }
 
     /// As [`Self::inspect`], of values that the caller took out of a request in its own way.
@@ -215,6 +225,14 @@ impl<'r> Inspection<'r> {
             argument: Vec::new(),
             made: None,
         }
+    }
+
+    fn looked_at(mut self, request: &Request<'_>) -> Self {
+        self.head(request);
+        self.phase(1);
+        self.body(request);
+        self.phase(2);
+        self
     }
 
     /// How long the transaction takes so far, which only the caller knows (`DURATION`).

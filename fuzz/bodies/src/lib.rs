@@ -23,6 +23,7 @@ mod notes;
 mod proxy;
 mod seclang;
 mod seclang_body;
+mod seclang_filters;
 mod seclang_transform;
 mod target;
 mod waf;
@@ -38,6 +39,7 @@ pub use notes::notes;
 pub use proxy::proxy;
 pub use seclang::seclang;
 pub use seclang_body::seclang_body;
+pub use seclang_filters::seclang_filters;
 pub use seclang_transform::seclang_transform;
 pub use target::target;
 pub use waf::waf;
@@ -50,7 +52,7 @@ mod tests {
 
     type Body = fn(&[u8]) -> bool;
 
-    const TARGETS: [(&str, Body); 14] = [
+    const TARGETS: [(&str, Body); 15] = [
         ("bearer", crate::bearer),
         ("chunked", crate::chunked),
         ("event", crate::event),
@@ -60,6 +62,7 @@ mod tests {
         ("proxy", crate::proxy),
         ("seclang", crate::seclang),
         ("seclang_body", crate::seclang_body),
+        ("seclang_filters", crate::seclang_filters),
         ("seclang_transform", crate::seclang_transform),
         ("target", crate::target),
         ("waf", crate::waf),

@@ -93,6 +93,14 @@ impl Check {
             Self::Never => false,
         }
     }
+
+    /// As [`Self::holds`], where the bytes that are in the text rule nothing out.
+    pub(crate) fn holds_unfiltered(&self, text: &[u8]) -> bool {
+        match self {
+            Self::ByteRange(refused) => text.iter().any(|byte| refused.has(*byte)),
+            check => check.holds(text, ByteSet::ALL),
+        }
+    }
 }
 
 const NOT_ASCII: ByteSet = ByteSet::range(0x80, 0xff);

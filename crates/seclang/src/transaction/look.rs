@@ -1,6 +1,7 @@
 //! One link of a rule: its targets, tested.
 
 use crate::{
+    byte_set::ByteSet,
     program::{Link, Look, Operator, Pattern},
     variable::Variable,
 };
@@ -52,7 +53,7 @@ impl<'r> Inspection<'r> {
             return false;
         }
         // A transformation on the way may leave bytes that the last text has no more.
-        if !link.negated && !link.multi_match && !link.needs.may_match(group.seen) {
+        if !link.negated && !link.multi_match && !self.may_match(link, group.seen) {
             return false;
         }
         self.prepare(link);
@@ -66,7 +67,7 @@ impl<'r> Inspection<'r> {
                 any |= self.each_text(link, number, pair.value);
                 continue;
             }
-            if !link.needs.may_match(self.store.seen(pair.text)) && !link.negated {
+            if !self.may_match(link, self.store.seen(pair.text)) && !link.negated {
                 continue;
             }
             if self.holds(link, pair.text) {
@@ -236,6 +237,12 @@ impl<'r> Inspection<'r> {
         }
     }
 
+    /// The bytes that a text has do not rule out that the operator holds of it.
+    #[inline]
+    fn may_match(&self, link: &Link, seen: ByteSet) -> bool {
+        !self.store.filters || link.needs.may_match(seen)
+    }
+
     /// Expands the operator's argument, once for all values.
     fn prepare(&mut self, link: &'r Link) {
         if let Operator::Text(_, template) | Operator::MadePattern(template) = &link.operator {
@@ -264,8 +271,8 @@ impl<'r> Inspection<'r> {
     fn holds(&mut self, link: &'r Link, text: u32) -> bool {
         let bytes = self.store.text_bytes(text);
         let holds = match &link.operator {
-            _ if bytes.len() < link.needs.len_min => false,
-            Operator::Pattern(_) if !link.needs.may_match(self.store.seen(text)) => false,
+            _ if self.store.filters && bytes.len() < link.needs.len_min => false,
+            Operator::Pattern(_) if !self.may_match(link, self.store.seen(text)) => false,
             Operator::Pattern(number) => {
                 let pattern = self.rules.program.patterns.get(*number as usize);
                 let holds = pattern.is_some_and(|pattern| pattern.regex.is_match(bytes));
@@ -273,7 +280,10 @@ impl<'r> Inspection<'r> {
                 holds
             }
             Operator::Check(check) => {
-                let holds = check.holds(bytes, self.store.seen(text));
+                let holds = match self.store.filters {
+                    true => check.holds(bytes, self.store.seen(text)),
+                    false => check.holds_unfiltered(bytes),
+                };
                 self.store.work += bytes.len() as u64;
                 holds
             }

@@ -168,6 +168,15 @@ fn transformations_run_in_order_and_none_starts_over() {
 }
 
 #[test]
+fn lengths_and_digests_are_those_of_an_empty_value_too() {
+    let empty: [(Variable, &str, &[u8]); 1] = [(Variable::ArgsGet, "q", b"")];
+    check(r#"SecRule ARGS "@streq 0" "id:10,t:length""#, &empty, &[10]);
+    check(r#"SecRule ARGS "@rx ^da39a3ee" "id:10,t:sha1,t:hexEncode""#, &empty, &[10]);
+    check(r#"SecRule ARGS "@rx ^d41d8cd9" "id:10,t:md5,t:hexEncode""#, &empty, &[10]);
+    check(r#"SecRule ARGS "@streq 0" "id:10,t:lowercase""#, &empty, &[]);
+}
+
+#[test]
 fn a_hit_names_the_place_and_never_the_value() {
     let rules = r#"SecRule ARGS "@rx s3cret" "id:10,msg:'found, it\'s here',tag:'attack-x',tag:y""#;
     let outcome = check(rules, &[(Variable::ArgsGet, "p", b"s3cret")], &[10]);
