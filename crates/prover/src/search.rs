@@ -14,7 +14,7 @@ use crate::weave::condition;
 
 /// Most values of the context that one request has otherwise than a plain one.
 const CHANGES_MAX: usize = 4;
-const HEALTHS: [&str; 4] = ["ok", "skipped", "truncated", "unavailable"];
+const HEALTHS: [&str; 5] = ["ok", "skipped", "truncated", "malformed", "unavailable"];
 
 /// What requests of one environment are made of.
 pub(crate) struct Pool {

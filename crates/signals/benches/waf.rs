@@ -9,8 +9,8 @@ use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use http::{HeaderName, HeaderValue, Method};
 use signals::{
-    Framing, Header, Headers, Host, Inspect, Inspected, Path, Protocol, Query, Request, Rules,
-    Scheme,
+    Checks, Conn, Framing, Header, Headers, Host, Inspect, Inspected, Path, Protocol, Query,
+    Request, Rules, Scheme,
 };
 
 const BROWSER: [(&str, &str); 10] = [
@@ -108,14 +108,15 @@ fn waf(criterion: &mut Criterion) {
         ("JSON, 10 KB", request("/orders", &BROWSER, "application/json", json(10_000))),
         ("prose, 10 KB", request("/notes", &BROWSER, "text/plain", prose(10_000))),
     ];
+    let (checks, conn) = (Checks { waf: Inspect::Body, ..Checks::default() }, Conn::default());
     let mut group = criterion.benchmark_group("waf");
     for (name, request) in kinds {
-        let waf = rules.observe(Inspect::Body, &request);
+        let waf = rules.observe(&checks, &request, &conn);
         assert_eq!(waf.score, 0, "{name}: {:?}", waf.hits);
         let bytes = request.target().len() + request.inspected.bytes.len();
         group.throughput(Throughput::Bytes(u64::try_from(bytes).unwrap_or(0)));
         group.bench_function(name, |bencher| {
-            bencher.iter(|| rules.observe(Inspect::Body, black_box(&request)));
+            bencher.iter(|| rules.observe(&checks, black_box(&request), &conn));
         });
     }
     group.finish();

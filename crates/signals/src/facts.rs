@@ -18,17 +18,24 @@ pub enum Health {
     Skipped,
     /// A limit was reached: what lies beyond it was not seen.
     Truncated,
+    /// What it was to look at is not what it says it is.
+    Malformed,
     /// The check could not look (a key set missing, a table full).
     Unavailable,
 }
 
 impl Health {
+    /// Every one.
+    pub const ALL: [Self; 5] =
+        [Self::Ok, Self::Skipped, Self::Truncated, Self::Malformed, Self::Unavailable];
+
     /// The word Cedar and the event use.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Ok => "ok",
             Self::Skipped => "skipped",
             Self::Truncated => "truncated",
+            Self::Malformed => "malformed",
             Self::Unavailable => "unavailable",
         }
     }
@@ -150,8 +157,15 @@ pub struct Session {
 /// What the rule engine found.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Waf {
-    /// `truncated` when the body was longer than what the route inspects.
+    /// `truncated` when the body was longer than what the route inspects, `malformed` when it is
+    /// not what it says it is.
     pub health: Health,
+    /// Why it is malformed, one word; else empty.
+    #[serde(default)]
+    pub problem: String,
+    /// Whether policy is to heed it.
+    #[serde(default)]
+    pub mode: WafMode,
     /// The anomaly score of the request.
     pub score: i64,
     /// The score from which the rule set's author would block.
@@ -164,6 +178,27 @@ pub struct Waf {
     pub hits: Vec<WafHit>,
     /// Bytes of body that were looked at.
     pub inspected_bytes: i64,
+}
+
+/// Whether policy is to heed what the rules found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WafMode {
+    /// It is.
+    #[default]
+    Enforce,
+    /// It is recorded, with what would have come of it.
+    Shadow,
+}
+
+impl WafMode {
+    /// The word Cedar and the event use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Enforce => "enforce",
+            Self::Shadow => "shadow",
+        }
+    }
 }
 
 /// One rule that matched. It names the place, never the value.

@@ -12,7 +12,9 @@ mod request;
 mod signals;
 mod waf;
 
-pub use facts::{Abuse, Conn, Facts, Health, IdentityFact, Rate, Session, Token, Waf, WafHit};
+pub use facts::{
+    Abuse, Conn, Facts, Health, IdentityFact, Rate, Session, Token, Waf, WafHit, WafMode,
+};
 pub use identity::{Identity, Principal, PrincipalKind};
 pub use rate::{KEYS_MAX, RateKey, RateLimit, RateTable};
 pub use request::{
@@ -20,4 +22,7 @@ pub use request::{
     is_end_to_end,
 };
 pub use signals::{Checks, Inspect, Seen, Signals};
-pub use waf::{DEFAULT_RULES, Rules, VALUES_MAX};
+pub use waf::{
+    DEFAULT_RULES, Fetch, MatchedData, RuleEngineSettings, RuleExclusion, RuleFile, RuleHealth,
+    RuleLimits, RuleProblem, RuleRequest, RuleSettings, Rules, VALUES_MAX, Wanted,
+};

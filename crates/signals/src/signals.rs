@@ -20,6 +20,8 @@ pub struct Checks {
     pub rate: Option<RateLimit>,
     /// Whether the rule set looks, and at what.
     pub waf: Inspect,
+    /// Which view of the rule set: what the rules count for here.
+    pub view: usize,
 }
 
 /// How much of a request the rule set looks at.
@@ -48,7 +50,7 @@ impl Signals {
             identity: seen.identity.fact.clone(),
             token: seen.identity.token.clone(),
             conn: seen.conn.clone(),
-            waf: rules.observe(checks.waf, seen.request),
+            waf: rules.observe(checks, seen.request, seen.conn),
             rate: checks
                 .rate
                 .as_ref()

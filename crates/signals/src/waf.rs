@@ -13,10 +13,16 @@ mod json;
 
 use std::sync::Arc;
 
-use seclang::{File, Limits, Loaded, Outcome, Overlay, Problem, RuleSet, Wanted};
+use seclang::{Limits, Loaded, Outcome, Overlay, RuleSet, Settings};
 
-use crate::{Health, Inspect, Request, Waf, WafHit};
+use crate::{Checks, Conn, Health, Inspect, Protocol, Request, Waf, WafHit, WafMode};
 use input::{Collection, Input};
+
+pub use seclang::{
+    Exclusion as RuleExclusion, Fetch, File as RuleFile, Health as RuleHealth,
+    Limits as RuleLimits, MatchedData, Problem as RuleProblem, Request as RuleRequest,
+    Settings as RuleEngineSettings, Wanted,
+};
 
 /// Our own rules, for operators without a rule set of their own.
 pub const DEFAULT_RULES: &str = include_str!("waf/default.conf");
@@ -32,14 +38,35 @@ const HITS_MAX: usize = 16;
 const NAME_CHARS_MAX: usize = 64;
 const MESSAGE_CHARS_MAX: usize = 128;
 
-/// The check with its rule set.
+/// The check: a rule set, and what routes make of it.
 #[derive(Debug, Clone)]
-pub struct Rules(Arc<Check>);
+pub struct Rules {
+    set: Arc<RuleSet>,
+    notices: Arc<[RuleProblem]>,
+    /// The values that our own rules look at are taken out of a request here; those of others, by
+    /// the engine, as their authors know it.
+    own: bool,
+    views: Arc<[View]>,
+}
 
-#[derive(Debug)]
-struct Check {
-    rules: RuleSet,
+/// What a route makes of the rules.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RuleSettings {
+    /// Whether policy is to heed them.
+    pub mode: WafMode,
+    /// The level of rules that count; without one, what the files say.
+    pub paranoia: Option<u8>,
+    /// The score from which on a request is held for an attack; without one, what the files say.
+    pub threshold: Option<i64>,
+    /// What is not looked for.
+    pub exclusions: Vec<RuleExclusion>,
+}
+
+/// The same, made ready.
+#[derive(Debug, Default)]
+struct View {
     overlay: Overlay,
+    mode: WafMode,
 }
 
 /// How much of the request became values.
@@ -51,41 +78,96 @@ enum Read {
 }
 
 impl Rules {
-    /// Loads rule files, given as name and text. They stand alone: none includes another.
-    pub fn load(files: &[(&str, &str)]) -> Result<Self, Vec<Problem>> {
-        let file = |(name, text): &(&str, &str)| File {
-            name: (*name).to_owned(),
-            text: text.as_bytes().to_vec(),
-        };
-        let read: Vec<File> = files.iter().map(file).collect();
-        let Loaded { rules, .. } = RuleSet::load(&read, &nothing_else)?;
-        if rules.threshold() <= 0 {
-            let file = files.first().map_or("", |(name, _)| *name).to_owned();
-            let message =
-                "no `SecAction` sets `tx.inbound_anomaly_score_threshold` to a number above 0";
-            let message = message.to_owned();
-            return Err(vec![Problem { file, line: 1, column: 1, message, hint: None }]);
+    /// Loads rule files of an operator's, in order, and what they name.
+    ///
+    /// # Errors
+    /// Every problem of every file.
+    pub fn load(files: &[RuleFile], fetch: Fetch<'_>) -> Result<Self, Vec<RuleProblem>> {
+        let Loaded { rules, notices } = RuleSet::load(files, fetch)?;
+        let own = false;
+        let rules = Self { set: Arc::new(rules), notices: notices.into(), own, views: views() };
+        match files.first() {
+            Some(first) if rules.set.threshold() <= 0 => Err(vec![no_threshold(&first.name)]),
+            _ => Ok(rules),
         }
-        Ok(Self(Arc::new(Check { rules, overlay: Overlay::default() })))
     }
 
     /// Our own rules.
-    pub fn default_rules() -> Result<Self, Vec<Problem>> {
-        Self::load(&[("default.conf", DEFAULT_RULES)])
+    ///
+    /// # Errors
+    /// Every problem; there are none, a test says.
+    pub fn default_rules() -> Result<Self, Vec<RuleProblem>> {
+        Self::ours(DEFAULT_RULES)
+    }
+
+    fn ours(text: &str) -> Result<Self, Vec<RuleProblem>> {
+        let file = RuleFile { name: "default.conf".to_owned(), text: text.as_bytes().to_vec() };
+        let alone = |wanted: Wanted<'_>| {
+            let (Wanted::Include { pattern: name, .. } | Wanted::Data { name, .. }) = wanted;
+            Err(format!("`{name}` is not read: these rules stand alone"))
+        };
+        Ok(Self { own: true, ..Self::load(&[file], &alone)? })
+    }
+
+    /// The same rules, of which each route makes one of these.
+    ///
+    /// # Errors
+    /// Every one that means nothing in this rule set, by its place, and why.
+    pub fn viewed(&self, all: &[RuleSettings]) -> Result<Self, Vec<(usize, String)>> {
+        let (mut views, mut wrong) = (Vec::new(), Vec::new());
+        for (place, RuleSettings { mode, paranoia, threshold, exclusions }) in
+            all.iter().enumerate()
+        {
+            let settings = Settings {
+                paranoia: *paranoia,
+                inbound_threshold: *threshold,
+                exclusions: exclusions.clone(),
+                ..Settings::default()
+            };
+            match self.set.overlay(&settings) {
+                Ok(overlay) => views.push(View { overlay, mode: *mode }),
+                Err(message) => wrong.push((place, message)),
+            }
+        }
+        if wrong.is_empty() { Ok(Self { views: views.into(), ..self.clone() }) } else { Err(wrong) }
+    }
+
+    /// The rules themselves.
+    pub fn set(&self) -> &RuleSet {
+        &self.set
+    }
+
+    /// What their files say that has no meaning here.
+    pub fn notices(&self) -> &[RuleProblem] {
+        &self.notices
     }
 
     /// Looks, and reports. It cannot refuse.
-    pub fn observe(&self, inspect: Inspect, request: &Request) -> Waf {
-        if inspect == Inspect::Nothing {
+    pub fn observe(&self, checks: &Checks, request: &Request, conn: &Conn) -> Waf {
+        if checks.waf == Inspect::Nothing {
             return Waf::default();
         }
+        // The load made a view for each route.
+        let Some(view) = self.views.get(checks.view) else {
+            return Waf { health: Health::Unavailable, ..Waf::default() };
+        };
+        match self.own {
+            true => self.observe_values(view, checks.waf, request),
+            false => self.observe_request(view, checks.waf, request, conn),
+        }
+    }
+
+    fn observe_values(&self, view: &View, inspect: Inspect, request: &Request) -> Waf {
         let mut input = Input::new(VALUES_MAX);
         head(request, &mut input);
         let read = match inspect {
             Inspect::Body => body::read(request, &mut input),
             Inspect::Head | Inspect::Nothing => Read::All,
         };
-        let outcome = self.0.look(&input);
+        let values: Vec<seclang::Value<'_>> =
+            input.values().iter().map(input::Value::as_seen).collect();
+        let limits = Limits { values_max: VALUES_MAX, ..Limits::default() };
+        let outcome = self.set.inspect_values(&values, &view.overlay, &limits).outcome();
         let whole = !input.is_truncated() && outcome.health == seclang::Health::Ok;
         let health = match read {
             Read::Unavailable => Health::Unavailable,
@@ -96,23 +178,76 @@ impl Rules {
             (Inspect::Body, Read::All | Read::Truncated) => request.inspected.bytes.len(),
             _ => 0,
         };
-        fact(outcome, health, inspected)
+        Waf { mode: view.mode, ..fact(outcome, health, inspected) }
     }
-}
 
-impl Check {
-    fn look(&self, input: &Input) -> Outcome<'_> {
-        let values: Vec<seclang::Value<'_>> =
-            input.values().iter().map(input::Value::as_seen).collect();
+    fn observe_request(
+        &self,
+        view: &View,
+        inspect: Inspect,
+        request: &Request,
+        conn: &Conn,
+    ) -> Waf {
+        let (target, authority) = (request.target(), request.authority());
+        let mut headers: Vec<(&[u8], &[u8])> = request
+            .headers
+            .iter()
+            .map(|header| (header.name.as_str().as_bytes(), header.value.as_bytes()))
+            .collect();
+        if request.headers.get("host").is_none() {
+            headers.insert(0, (b"host", authority.as_bytes()));
+        }
+        let body = match inspect {
+            Inspect::Body => request.inspected.bytes.as_ref(),
+            Inspect::Head | Inspect::Nothing => b"",
+        };
+        let transaction = seclang::Request {
+            method: request.method.as_str().as_bytes(),
+            target: target.as_bytes(),
+            protocol: protocol(request.protocol).as_bytes(),
+            headers: &headers,
+            body,
+            client: conn.ip,
+            client_port: conn.port,
+            id: "",
+        };
         let limits = Limits { values_max: VALUES_MAX, ..Limits::default() };
-        self.rules.inspect_values(&values, &self.overlay, &limits).outcome()
+        let outcome = self.set.inspect(&transaction, &view.overlay, &limits).outcome();
+        let partial = inspect == Inspect::Body && !request.inspected.whole;
+        let (health, problem) = match outcome.health {
+            // Half of a document is malformed: what is wrong is that it is half.
+            _ if partial => (Health::Truncated, ""),
+            seclang::Health::Ok => (Health::Ok, ""),
+            seclang::Health::Truncated => (Health::Truncated, ""),
+            seclang::Health::Malformed(reason) => (Health::Malformed, reason.as_str()),
+        };
+        let problem = problem.to_owned();
+        Waf { mode: view.mode, problem, ..fact(outcome, health, body.len()) }
     }
 }
 
-/// Rule files that stand alone name no others.
-fn nothing_else(wanted: Wanted<'_>) -> Result<Vec<File>, String> {
-    let (Wanted::Include { pattern: name, .. } | Wanted::Data { name, .. }) = wanted;
-    Err(format!("`{name}` is not read: these rules stand alone"))
+fn views() -> Arc<[View]> {
+    [View::default()].into()
+}
+
+fn no_threshold(file: &str) -> RuleProblem {
+    let message = "no `SecAction` sets `tx.inbound_anomaly_score_threshold` to a number above 0";
+    RuleProblem {
+        file: file.to_owned(),
+        line: 1,
+        column: 1,
+        message: message.to_owned(),
+        hint: None,
+    }
+}
+
+/// As a request line has it.
+fn protocol(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Http10 => "HTTP/1.0",
+        Protocol::Http11 => "HTTP/1.1",
+        Protocol::Http2 => "HTTP/2.0",
+    }
 }
 
 /// Everything but the body.
@@ -158,9 +293,7 @@ fn cookies(field: &[u8], input: &mut Input) {
     }
 }
 
-fn fact(mut outcome: Outcome<'_>, health: Health, inspected: usize) -> Waf {
-    // A rule that looks at nothing finds nothing.
-    outcome.hits.retain(|hit| !hit.target.is_empty());
+fn fact(outcome: Outcome<'_>, health: Health, inspected: usize) -> Waf {
     let mut rules: Vec<String> = outcome.hits.iter().map(|hit| hit.id.to_string()).collect();
     rules.sort();
     rules.dedup();
@@ -178,6 +311,8 @@ fn fact(mut outcome: Outcome<'_>, health: Health, inspected: usize) -> Waf {
     };
     Waf {
         health,
+        problem: String::new(),
+        mode: WafMode::default(),
         score: outcome.score,
         threshold: outcome.threshold,
         rules,

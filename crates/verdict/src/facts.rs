@@ -13,7 +13,7 @@ use crate::reads::Reads;
 type Expression = RestrictedExpression;
 
 /// How many fields there are: each has a number below it.
-pub(crate) const FIELDS_MAX: u32 = 42;
+pub(crate) const FIELDS_MAX: u32 = 44;
 
 /// A field's value, before it is made one of Cedar's.
 #[derive(Debug, Clone, Copy)]
@@ -172,10 +172,13 @@ fn session_fields(fact: &Session) -> [Field<'_>; 2] {
     [("health", Word(*health)), ("present", Flag(*present))]
 }
 
-fn waf_fields(fact: &Waf) -> [Field<'_>; 6] {
-    let Waf { health, score, threshold, rules, classes, hits: _, inspected_bytes } = fact;
+fn waf_fields(fact: &Waf) -> [Field<'_>; 8] {
+    let Waf { health, problem, mode, score, threshold, rules, classes, hits: _, inspected_bytes } =
+        fact;
     [
         ("health", Word(*health)),
+        ("problem", Text(problem)),
+        ("mode", Text(mode.as_str())),
         ("score", Number(*score)),
         ("threshold", Number(*threshold)),
         ("rules", Set(rules)),

@@ -6,8 +6,8 @@ use std::sync::OnceLock;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method};
 use signals::{
-    Framing, Header, Headers, Health, Host, Inspect, Inspected, Path, Protocol, Query, Request,
-    Rules, Scheme, Waf,
+    Checks, Conn, Framing, Header, Headers, Health, Host, Inspect, Inspected, Path, Protocol,
+    Query, Request, Rules, Scheme, Waf,
 };
 
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -47,7 +47,9 @@ fn of_body(content_type: &str, body: &str) -> Waf {
 
 fn observe(request: &Request) -> Waf {
     static RULES: OnceLock<Rules> = OnceLock::new();
-    RULES.get_or_init(|| Rules::default_rules().expect("our rules")).observe(Inspect::Body, request)
+    let checks = Checks { waf: Inspect::Body, ..Checks::default() };
+    let rules = RULES.get_or_init(|| Rules::default_rules().expect("our rules"));
+    rules.observe(&checks, request, &Conn::default())
 }
 
 fn request(content_type: &str, body: &[u8], whole: bool, query: Option<&[u8]>) -> Request {

@@ -79,8 +79,13 @@ impl Asked {
 
     /// What the default rules make of it.
     fn observe(self) -> Waf {
-        rules().observe(Inspect::Body, &self.request())
+        observe(rules(), Inspect::Body, &self.request())
     }
+}
+
+/// What rules make of a request.
+fn observe(rules: &Rules, waf: Inspect, request: &Request) -> Waf {
+    rules.observe(&Checks { waf, ..Checks::default() }, request, &Conn::default())
 }
 
 fn rules() -> &'static Rules {

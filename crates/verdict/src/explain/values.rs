@@ -85,8 +85,7 @@ impl Literals {
         };
         let mut values = self.instead(now);
         if field == "health" {
-            let words = [Health::Ok, Health::Skipped, Health::Truncated, Health::Unavailable];
-            values = words.map(|word| (Size::Word, json!(word.as_str()))).into();
+            values = Health::ALL.map(|word| (Size::Word, json!(word.as_str()))).into();
         }
         let change = |(size, to)| {
             let change = Change::Fact { fact: fact.to_owned(), field: field.to_owned(), to };

@@ -142,6 +142,7 @@ fn a_refusal_turns_where_the_forbid_does_not_hold() {
         &[
             "context.waf.health: \"truncated\" > \"ok\"",
             "context.waf.health: \"truncated\" > \"skipped\"",
+            "context.waf.health: \"truncated\" > \"malformed\"",
             "context.waf.health: \"truncated\" > \"unavailable\"",
         ],
     );

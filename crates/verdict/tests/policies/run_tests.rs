@@ -76,7 +76,7 @@ fn context() -> Value {
         "conn": with(json!({ "ip": "192.0.2.1", "port": 1, "proxies": [], "tls": true, "tls_version": "",
                              "cipher": "", "sni": "", "alpn": "", "mtls": false, "received_ms": 1 })),
         "session": with(json!({ "present": false })),
-        "waf": with(json!({ "score": 0, "threshold": 5, "rules": [], "classes": [], "inspected_bytes": 0 })),
+        "waf": with(json!({ "problem": "", "mode": "enforce", "score": 0, "threshold": 5, "rules": [], "classes": [], "inspected_bytes": 0 })),
         "rate": with(json!({ "limited": false, "limit": 0, "window_s": 0, "remaining": 0, "retry_after_s": 0 })),
         "abuse": with(json!({ "score": 0 })),
     })

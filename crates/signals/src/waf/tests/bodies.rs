@@ -263,14 +263,14 @@ fn a_coded_body_was_not_looked_at() {
 #[test]
 fn only_what_was_asked_for_is_looked_at() {
     let attack = || Asked::post("text/plain", "<script>alert(1)</script>").request();
-    let fact = |inspect: Inspect| rules().observe(inspect, &attack());
+    let fact = |inspect: Inspect| observe(rules(), inspect, &attack());
     assert_eq!(fact(Inspect::Nothing), Waf::default());
     let head = fact(Inspect::Head);
     assert_eq!((head.health, head.score, head.inspected_bytes), (Health::Ok, 0, 0));
     let body = fact(Inspect::Body);
     assert_eq!((body.health, body.score, body.inspected_bytes), (Health::Ok, 10, 25));
     let coded = Asked::post("text/plain", "x").header("content-encoding", "gzip").request();
-    assert_eq!(rules().observe(Inspect::Head, &coded).health, Health::Ok);
+    assert_eq!(observe(rules(), Inspect::Head, &coded).health, Health::Ok);
 }
 
 /// Whatever a body holds, looking at it ends: nothing grows faster than the body does.
