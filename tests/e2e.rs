@@ -10,6 +10,7 @@ mod hidden;
 mod life;
 mod policies;
 mod replay;
+mod rules;
 mod sent;
 mod spool;
 mod trailers;

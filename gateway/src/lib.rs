@@ -25,6 +25,8 @@ pub mod read;
 pub mod record;
 pub mod refuse;
 pub mod route;
+mod rule_hits;
+pub mod rules;
 pub mod run;
 pub mod snapshot;
 pub mod trace;
@@ -161,6 +163,7 @@ impl Gateway {
         let subject = snapshot.subject(&identity);
         let seen = Seen { request: &exchange.request, identity: &subject, conn: &exchange.conn };
         let facts = self.signals.observe(&route.checks, snapshot.rules(), &seen);
+        self.metrics.rule_hits.count(&facts.waf.rules);
         let question = Question {
             principal: &subject,
             action: &route.action,

@@ -16,6 +16,7 @@ use verdict::{Class, Effect};
 use crate::candidate::Candidate;
 use crate::forward::{Failure, Upstream};
 use crate::read::Tally;
+use crate::rule_hits::RuleHits;
 use crate::snapshot::PolicySet;
 
 const PERMITTED: &str = "permitted";
@@ -89,6 +90,8 @@ pub struct Metrics {
     trials: Family<{ TRIALS.len() }>,
     last_load_refused: AtomicBool,
     folded: AtomicU64,
+    /// How often each rule matched.
+    pub(crate) rule_hits: RuleHits,
 }
 
 impl Default for Metrics {
@@ -101,6 +104,7 @@ impl Default for Metrics {
             trials: Family::new(TRIALS),
             last_load_refused: AtomicBool::new(false),
             folded: AtomicU64::new(0),
+            rule_hits: RuleHits::default(),
         }
     }
 }
@@ -197,6 +201,9 @@ impl Metrics {
         for (word, count) in self.trials.samples() {
             writeln!(to, "portcullis_candidate_decisions_total{{outcome=\"{word}\"}} {count}")?;
         }
+        let help = "Requests in which a rule of the rule engine matched.";
+        head(to, "waf_rule_hits_total", "counter", help)?;
+        self.rule_hits.write(to)?;
         let refused = u64::from(self.last_load_refused.load(Ordering::Relaxed));
         let help = "1 while what is in force is not what the files say: the last load was refused.";
         gauge(to, "load_refused", help, refused)?;

@@ -21,6 +21,7 @@ use crate::forward::{self, Upstream};
 use crate::pseudonym::{self, Pseudonyms};
 use crate::read::Exchange;
 use crate::route::{Route, Routes};
+use crate::rules::Ruleset;
 pub(crate) use set::of_candidate;
 pub use set::{PolicySet, load, read_policies};
 
@@ -52,7 +53,7 @@ pub struct Snapshot {
     config: Arc<Config>,
     set: Arc<PolicySet>,
     candidate: Candidate,
-    rules: Rules,
+    rules: Ruleset,
     issuers: Arc<Issuers>,
     issuer_configs: Vec<IssuerConfig>,
     upstreams: HashMap<String, Arc<Upstream>>,
@@ -125,7 +126,7 @@ impl Snapshot {
 
     /// The rule set.
     pub fn rules(&self) -> &Rules {
-        &self.rules
+        self.rules.rules()
     }
 
     /// The issuers of tokens.
@@ -193,7 +194,7 @@ pub fn problems(config: &Config, path: &Path) -> Vec<Problem> {
 /// All that a configuration names.
 struct Parts {
     set: Arc<PolicySet>,
-    rules: Rules,
+    rules: Ruleset,
     issuers: Arc<Issuers>,
     issuer_configs: Vec<IssuerConfig>,
     upstreams: HashMap<String, Arc<Upstream>>,
@@ -208,7 +209,9 @@ fn parts(
     problems: &mut Vec<Problem>,
 ) -> Option<Parts> {
     let set = set.map_err(|found| problems.extend(found)).ok();
-    let rules = rules(problems);
+    let before_rules = before.map(|before| &before.rules);
+    let rules =
+        Ruleset::load(&config.waf, before_rules).map_err(|found| problems.extend(found)).ok();
     let issuer_configs = issuer_configs(config, path, problems);
     let issuers = issuers(&issuer_configs, before, path, problems);
     let upstreams = upstreams(config, before, path, problems);
@@ -226,22 +229,6 @@ pub(crate) fn pseudonyms(config: &Config) -> Result<Option<Pseudonyms>, String> 
     made.map(Some).ok_or_else(|| {
         format!("`audit.pseudonym_key`: fewer than {} bytes", pseudonym::KEY_BYTES_MIN)
     })
-}
-
-fn rules(problems: &mut Vec<Problem>) -> Option<Rules> {
-    match Rules::default_rules() {
-        Ok(rules) => Some(rules),
-        Err(found) => {
-            problems.extend(found.into_iter().map(|problem| Problem {
-                file: problem.file,
-                line: problem.line,
-                column: problem.column,
-                message: problem.message,
-                hint: problem.hint,
-            }));
-            None
-        }
-    }
 }
 
 fn issuer_configs(config: &Config, path: &Path, problems: &mut Vec<Problem>) -> Vec<IssuerConfig> {

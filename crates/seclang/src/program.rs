@@ -65,6 +65,8 @@ pub(crate) struct Program {
     pub(crate) selectors: Vec<Selector>,
     pub(crate) patterns: Vec<Pattern>,
     pub(crate) tags: Vec<String>,
+    /// What the files are called.
+    pub(crate) files: Vec<String>,
     /// The `tx` variables that rules name, in lower case.
     pub(crate) tx_names: Vec<Vec<u8>>,
     pub(crate) tx_slots: HashMap<Vec<u8>, u32>,

@@ -6,6 +6,7 @@
 mod audit;
 pub mod check;
 mod policy;
+mod rules;
 mod run;
 pub mod schema;
 
@@ -20,6 +21,8 @@ use crate::snapshot;
 pub const OK: u8 = 0;
 /// The exit code of a failure that is none of the others.
 pub const FAILED: u8 = 1;
+/// The exit code of an answer that is no: a request that the rules hold for an attack.
+pub const DENIED: u8 = 2;
 /// The exit code when a configuration or policies are wrong.
 pub const INVALID: u8 = 3;
 /// The exit code when the audit trail does not verify, or when what was to be proved of policies
@@ -36,6 +39,8 @@ enum Verb {
     #[command(subcommand)]
     Policy(policy::Policy),
     #[command(subcommand)]
+    Rules(rules::Rules),
+    #[command(subcommand)]
     Audit(audit::Audit),
 }
 
@@ -50,6 +55,7 @@ pub fn main() -> ExitCode {
         Verb::Check(check) => check.run(snapshot::problems, &mut out).map_err(anyhow::Error::from),
         Verb::Schema(schema) => schema.run(&mut out).map(|()| OK).map_err(anyhow::Error::from),
         Verb::Policy(policy) => policy.run(&mut out),
+        Verb::Rules(rules) => rules.run(&mut out),
         Verb::Audit(audit) => audit.run(&mut out),
     };
     let code = done.unwrap_or_else(|error| {

@@ -16,15 +16,15 @@ pub const INCLUDED_FILES_MAX: usize = 256;
 
 /// One glob.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Glob {
+pub struct Glob {
     /// The directory, relative to the main file's.
-    pub(super) directory: PathBuf,
+    pub(crate) directory: PathBuf,
     name: String,
 }
 
 impl Glob {
     /// Reads a glob; the error says what is wrong with it.
-    pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
+    pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
         let (directory, name) = match text.rsplit_once('/') {
             Some(("", name)) => ("/", name),
             Some((directory, name)) => (directory, name),
@@ -42,8 +42,13 @@ impl Glob {
         Ok(Self { directory: Path::new(directory).to_owned(), name: name.to_owned() })
     }
 
+    /// The same, of a directory that is relative to `base`.
+    pub(crate) fn below(self, base: &Path) -> Self {
+        Self { directory: base.join(self.directory), ..self }
+    }
+
     /// The file is one of those meant. As in a shell, `*` matches no leading dot.
-    pub(super) fn matches(&self, file_name: &str) -> bool {
+    pub(crate) fn matches(&self, file_name: &str) -> bool {
         let mut parts = self.name.split('*');
         let Some(rest) = parts.next().and_then(|first| file_name.strip_prefix(first)) else {
             return false;

@@ -33,6 +33,7 @@ use std::{
 
 use ring::digest::{Context, SHA256};
 use serde::Deserialize;
+use signals::RuleSettings;
 use verdict::Action;
 
 use crate::{
@@ -44,7 +45,7 @@ use crate::{
 };
 
 pub use files::{File, Files};
-pub use include::INCLUDED_FILES_MAX;
+pub use include::{Glob, INCLUDED_FILES_MAX};
 pub use problem::{PROBLEMS_MAX, Problem, Site};
 pub use raw::{Algorithm, PrincipalKind, Subjects, TlsVersion};
 pub use schema::schema;
@@ -68,6 +69,8 @@ pub struct Config {
     pub admin: Option<Admin>,
     /// Where the policies are.
     pub policies: Policies,
+    /// The rules of the rule engine.
+    pub waf: Waf,
     /// The record.
     pub audit: Audit,
     /// Issuers of tokens, by name.
@@ -230,6 +233,33 @@ pub struct Policies {
     pub keep: Option<Kept>,
     /// If the directory is wrong at the start, the set that was last in force is served.
     pub start_from_kept: bool,
+}
+
+/// The rules of the rule engine.
+#[derive(Debug, Clone)]
+pub struct Waf {
+    /// Their files, in order; without any they are our own.
+    pub files: Vec<RuleFiles>,
+    /// What they count for. Routes name one by its place; the first is that of the top.
+    pub views: Vec<View>,
+}
+
+/// Rule files.
+#[derive(Debug, Clone)]
+pub struct RuleFiles {
+    /// Which.
+    pub glob: Glob,
+    /// Where they are named.
+    pub site: Site,
+}
+
+/// What the rules count for.
+#[derive(Debug, Clone)]
+pub struct View {
+    /// What is said of it.
+    pub settings: RuleSettings,
+    /// Where.
+    pub site: Site,
 }
 
 /// Policies that are asked too, and decide nothing.

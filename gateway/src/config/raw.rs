@@ -3,6 +3,8 @@
 //!
 //! What refers to what, and what makes sense together, is looked at in `resolve`.
 
+mod waf;
+
 use std::{collections::BTreeMap, path::PathBuf};
 
 use schemars::JsonSchema;
@@ -16,6 +18,8 @@ use super::{
         PercentText, Size, Time, TopicPrefix, WebOrigin,
     },
 };
+
+pub(super) use waf::{Exclusion, Mode, RouteWaf, Waf};
 
 /// The configuration of Portcullis, a policy-as-code gateway with an audit pipeline.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -44,6 +48,9 @@ pub(super) struct Main {
     /// The policies that decide.
     #[schemars(required)]
     pub(super) policies: Option<Policies>,
+    /// The rules of the check `waf`, and what they count for.
+    #[serde(default)]
+    pub(super) waf: Waf,
     /// The record of every decision.
     #[schemars(required)]
     pub(super) audit: Option<Audit>,
@@ -589,6 +596,8 @@ pub(super) struct Route {
     #[serde(default = "all_checks")]
     #[schemars(extend("uniqueItems" = true))]
     pub(super) checks: Vec<Check>,
+    /// What the check `waf` counts for here, in place of what `waf` at the top says.
+    pub(super) waf: Option<RouteWaf>,
     /// How much of the body the checks look at before the decision: a size up to `1MiB`, or `none`. By default `64KiB` with the check `waf`, else `none`.
     pub(super) inspect: Option<InspectText>,
     /// How often it may be asked.

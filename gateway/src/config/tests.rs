@@ -3,6 +3,7 @@
 mod broken;
 mod candidate;
 mod cors;
+mod waf;
 
 use std::time::Duration;
 
@@ -92,7 +93,7 @@ fn the_base_loads_with_its_defaults() {
     let route = config.routes.iter().next().unwrap();
     assert!(!route.forward_authorization && !route.encoded_slash_opaque);
     assert_eq!((route.inspect, route.audit), (Inspect::Bytes(65_536), None));
-    assert_eq!(route.checks, Checks { rate: None, waf: signals::Inspect::Body });
+    assert_eq!(route.checks, Checks { rate: None, waf: signals::Inspect::Body, view: 0 });
 }
 
 #[test]

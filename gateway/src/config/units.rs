@@ -82,6 +82,12 @@ texts! {
     /// A glob of files, relative to this one: `*` stands for any characters within the file's name.
     Glob r"^[^\x00-\x1f]+$" "a glob" ["routes/*.yaml"]
 
+    /// A rule's tag, the whole of it.
+    RuleTag r"^[!-~]{1,128}$" "a tag" ["attack-sqli", "paranoia-level/2"]
+
+    /// What rules look at: a collection, `COLLECTION:name` or `COLLECTION:/pattern/`.
+    RuleTarget r"^[A-Z][A-Z_]{0,62}(:[ -~]{1,255})?$" "a target" ["ARGS:comment", "REQUEST_COOKIES:/^ad_/"]
+
     /// A resource's id: text in which `{name}` stands for a parameter of the path, decoded.
     IdTemplate r"^[^\x00-\x1f]+$" "an id" ["{id}", "catalogue"]
 

@@ -95,8 +95,8 @@ pub(crate) struct Defaults {
 }
 
 /// A file that was read.
-struct Source {
-    name: String,
+pub(crate) struct Source {
+    pub(crate) name: String,
     text: String,
     line_starts: Vec<usize>,
 }
@@ -104,7 +104,7 @@ struct Source {
 /// A rule set in the making.
 pub(crate) struct Building<'a> {
     fetch: Fetch<'a>,
-    sources: Vec<Source>,
+    pub(crate) sources: Vec<Source>,
     file: usize,
     depth: usize,
     faults: Vec<(usize, Fault)>,

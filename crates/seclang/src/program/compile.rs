@@ -220,6 +220,7 @@ impl Building<'_> {
         }
         let notices = self.outcome()?;
         let mut program = lowering.program;
+        program.files = self.sources.iter().map(|source| source.name.clone()).collect();
         program.selectors = self.selectors;
         program.patterns = self.patterns;
         program.tags = self.tags;

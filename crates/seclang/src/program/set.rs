@@ -108,6 +108,12 @@ impl RuleSet {
         self.program.rules.iter().map(|rule| (rule.id, self.program.tags_of(rule)))
     }
 
+    /// Where a hit's rule stands: `file:line`.
+    pub fn place(&self, (file, line): (u32, u32)) -> Option<String> {
+        let name = self.program.files.get(usize::try_from(file).ok()?)?;
+        Some(format!("{name}:{line}"))
+    }
+
     /// `SecComponentSignature`s.
     pub fn signatures(&self) -> &[String] {
         &self.program.engine.signatures

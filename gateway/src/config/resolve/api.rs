@@ -10,6 +10,7 @@ use ledger::event::Durability;
 use signals::{Checks, RateKey, RateLimit};
 use verdict::Action;
 
+use super::waf::Views;
 use super::{Here, MINUTE, at_most, audit::KEY_LACKING};
 use crate::{
     config::{
@@ -46,6 +47,7 @@ pub(super) fn apis(
     raw: BTreeMap<Name, raw::Api>,
     apis_here: Here<'_>,
     known: &Known<'_>,
+    views: &mut Views,
     problems: &mut Problems,
 ) -> (Apis, Arc<Routes>, Vec<ActionUse>) {
     let mut apis = BTreeMap::new();
@@ -62,7 +64,9 @@ pub(super) fn apis(
                 let message = format!("the API has two routes `{}`", raw.name);
                 problems.add_hinted(here.key("name").at, message, first);
             }
-            let route = route(raw, &api, of_api.as_ref(), here, known, problems);
+            let view = views.of_route(raw.waf.as_ref(), here.key("waf"), problems);
+            let of_all = OfAll { cors: of_api.as_ref(), view };
+            let route = route(raw, &api, of_all, here, known, problems);
             found.extend(route.map(|route| (here, Arc::new(route))));
         }
         apis.insert(name, api);
@@ -108,10 +112,19 @@ fn api(
     Api { name, hosts, namespace: raw.namespace.0.clone(), issuers }
 }
 
+/// What a route has that is not said at it.
+#[derive(Clone, Copy)]
+struct OfAll<'a> {
+    /// What the pages of other origins may do, if the API says.
+    cors: Option<&'a Cors>,
+    /// What the rules count for.
+    view: usize,
+}
+
 fn route(
     raw: &raw::Route,
     api: &Arc<Api>,
-    of_api: Option<&Cors>,
+    of_all: OfAll<'_>,
     here: Here<'_>,
     known: &Known<'_>,
     problems: &mut Problems,
@@ -149,12 +162,12 @@ fn route(
         hidden,
         upstream: known.upstreams.get(&raw.upstream.0)?.clone(),
         audit: raw.audit.map(durability),
-        checks: checks(raw, api, inspect),
+        checks: checks(raw, api, inspect, of_all.view),
         inspect,
         encoded_slash_opaque: raw.encoded_slash == raw::Unusual::Opaque,
         matrix_params_opaque: raw.matrix_params == raw::Unusual::Opaque,
         forward_authorization: raw.forward_authorization,
-        cors: own.or_else(|| of_api.cloned()),
+        cors: own.or_else(|| of_all.cors.cloned()),
     })
 }
 
@@ -260,7 +273,7 @@ fn inspect(raw: &raw::Route, here: Here<'_>, problems: &mut Problems) -> Inspect
     Inspect::Bytes(usize::try_from(size.0).unwrap_or(usize::MAX))
 }
 
-fn checks(raw: &raw::Route, api: &Api, inspect: Inspect) -> Checks {
+fn checks(raw: &raw::Route, api: &Api, inspect: Inspect, view: usize) -> Checks {
     let rate = raw.rate.as_ref().map(|rate| RateLimit {
         scope: format!("{}/{}", api.name, raw.name),
         limit: rate.limit,
@@ -275,7 +288,7 @@ fn checks(raw: &raw::Route, api: &Api, inspect: Inspect) -> Checks {
         (true, Inspect::None) => signals::Inspect::Head,
         (true, Inspect::Bytes(_)) => signals::Inspect::Body,
     };
-    Checks { rate, waf }
+    Checks { rate, waf, view }
 }
 
 fn durability(audited: raw::Audited) -> Durability {

@@ -9,6 +9,7 @@ mod issuer;
 mod listener;
 mod origin;
 mod upstream;
+mod waf;
 
 use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
 
@@ -67,13 +68,16 @@ pub(super) fn config(
     let drain = drain(&raw.drain, here.key("drain"), problems);
     let issuers = issuer::issuers(raw.issuers, here.key("issuers"), around.base, problems);
     let upstreams = upstream::upstreams(raw.upstreams, here.key("upstreams"), problems);
+    let mut views = waf::Views::of(&raw.waf, here.key("waf"), problems);
     let known = api::Known {
         upstreams: &upstreams,
         upstream_names: &around.upstreams,
         issuer_names: &around.issuers,
         pseudonyms,
     };
-    let (apis, routes, actions) = api::apis(raw.apis, here.key("apis"), &known, problems);
+    let (apis, routes, actions) =
+        api::apis(raw.apis, here.key("apis"), &known, &mut views, problems);
+    let waf = views.finish(&raw.waf, here.key("waf"), around.base, problems);
     let origins = origin::origins(
         &raw.origins,
         apis.values().map(Arc::as_ref),
@@ -98,6 +102,7 @@ pub(super) fn config(
         health,
         admin,
         policies,
+        waf,
         audit: audit??,
         issuers,
         upstreams,

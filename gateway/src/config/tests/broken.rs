@@ -27,7 +27,7 @@ fn what_is_written_at_the_top() {
             "version: 1",
             "version: 1\ncolour: red",
             &[
-                "2:1: unknown key `colour` | the keys here are `version`, `gateway`, `include`, `listeners`, `health`, `admin`, `policies`, `audit`, `issuers`, `upstreams`, `apis`, `origins`, `drain`, `reload`",
+                "2:1: unknown key `colour` | the keys here are `version`, `gateway`, `include`, `listeners`, `health`, `admin`, `policies`, `waf`, `audit`, `issuers`, `upstreams`, `apis`, `origins`, `drain`, `reload`",
             ],
         ),
         (
@@ -292,7 +292,7 @@ fn listeners() {
             "other:\n",
             &[
                 "1:1: the key `listeners` is missing | The front doors",
-                "3:1: unknown key `other` | the keys here are `version`, `gateway`, `include`, `listeners`, `health`, `admin`, `policies`, `audit`, `issuers`, `upstreams`, `apis`, `origins`, `drain`, `reload`",
+                "3:1: unknown key `other` | the keys here are `version`, `gateway`, `include`, `listeners`, `health`, `admin`, `policies`, `waf`, `audit`, `issuers`, `upstreams`, `apis`, `origins`, `drain`, `reload`",
             ],
         ),
     ]);

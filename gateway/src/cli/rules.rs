@@ -1,0 +1,57 @@
+//! `portcullis rules …`: rule files without a gateway.
+
+mod check;
+mod explain;
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use super::INVALID;
+use crate::config::{Config, Problem};
+use crate::rules::{self, Ruleset};
+
+/// Check rule files, and say what they find in a request
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Rules {
+    Check(check::Check),
+    Explain(explain::Explain),
+}
+
+impl Rules {
+    pub(super) fn run(&self, out: &mut impl Write) -> anyhow::Result<u8> {
+        match self {
+            Self::Check(check) => check.run(out),
+            Self::Explain(explain) => explain.run(out),
+        }
+    }
+}
+
+/// Which rules.
+#[derive(Debug, clap::Args)]
+struct Chosen {
+    /// SecLang files, in the order in which they are read: `crs-setup.conf rules/*.conf`
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// A configuration, whose rules these are
+    #[arg(long, short, conflicts_with = "files")]
+    config: Option<PathBuf>,
+}
+
+impl Chosen {
+    /// The rules, or every problem. Without files and configuration, they are our own.
+    fn load(&self) -> Result<Ruleset, Vec<Problem>> {
+        match (&self.config, self.files.as_slice()) {
+            (Some(path), _) => Ruleset::load(&Config::load(path)?.waf, None),
+            (None, []) => Ruleset::own(),
+            (None, files) => Ruleset::compile(rules::given(files)?),
+        }
+    }
+}
+
+fn invalid(verb: &str, problems: &[Problem], out: &mut impl Write) -> anyhow::Result<u8> {
+    for problem in problems {
+        writeln!(out, "{problem}")?;
+    }
+    writeln!(out, "rules {verb}: problems={}", problems.len())?;
+    Ok(INVALID)
+}

@@ -1,0 +1,102 @@
+//! The rule files, and what the rules count for on each route.
+
+use std::path::Path;
+
+use signals::{RuleExclusion, RuleSettings, WafMode};
+
+use super::Here;
+use crate::config::{
+    RuleFiles, View, Waf,
+    include::Glob,
+    problem::{Problems, quoted},
+    raw,
+};
+
+/// The views so far: what the rules count for, each once; the first is that of the top.
+pub(super) struct Views(Vec<View>);
+
+impl Views {
+    /// What the top says.
+    pub(super) fn of(raw: &raw::Waf, here: Here<'_>, problems: &mut Problems) -> Self {
+        let settings = RuleSettings {
+            mode: mode(raw.mode).unwrap_or_default(),
+            paranoia: raw.paranoia,
+            threshold: raw.threshold.map(i64::from),
+            exclusions: exclusions(&raw.exclude, here.key("exclude"), problems),
+        };
+        Self(vec![View { settings, site: problems.site(here.at) }])
+    }
+
+    /// The number of a route's view.
+    pub(super) fn of_route(
+        &mut self,
+        raw: Option<&raw::RouteWaf>,
+        here: Here<'_>,
+        problems: &mut Problems,
+    ) -> usize {
+        let (Some(raw), Some(top)) = (raw, self.0.first()) else { return 0 };
+        let mut settings = top.settings.clone();
+        settings.mode = mode(raw.mode).unwrap_or(settings.mode);
+        settings.paranoia = raw.paranoia.or(settings.paranoia);
+        settings.threshold = raw.threshold.map(i64::from).or(settings.threshold);
+        settings.exclusions.extend(exclusions(&raw.exclude, here.key("exclude"), problems));
+        match self.0.iter().position(|view| view.settings == settings) {
+            Some(known) => known,
+            None => {
+                self.0.push(View { settings, site: problems.site(here.at) });
+                self.0.len() - 1
+            }
+        }
+    }
+
+    /// The section, whole.
+    pub(super) fn finish(
+        self,
+        raw: &raw::Waf,
+        here: Here<'_>,
+        base: &Path,
+        problems: &mut Problems,
+    ) -> Waf {
+        let mut files = Vec::new();
+        for (index, text) in raw.rules.iter().enumerate() {
+            let here = here.key("rules").item(index);
+            match Glob::parse(&text.0) {
+                Ok(glob) => {
+                    files.push(RuleFiles { glob: glob.below(base), site: problems.site(here.at) })
+                }
+                Err(why) => {
+                    let message = format!("{} names no rule files", quoted(&text.0));
+                    problems.add_hinted(here.at, message, why.to_owned());
+                }
+            }
+        }
+        Waf { files, views: self.0 }
+    }
+}
+
+fn mode(raw: Option<raw::Mode>) -> Option<WafMode> {
+    raw.map(|mode| match mode {
+        raw::Mode::Enforce => WafMode::Enforce,
+        raw::Mode::Shadow => WafMode::Shadow,
+    })
+}
+
+fn exclusions(
+    raw: &[raw::Exclusion],
+    here: Here<'_>,
+    problems: &mut Problems,
+) -> Vec<RuleExclusion> {
+    let mut exclusions = Vec::new();
+    for (index, one) in raw.iter().enumerate() {
+        if one.rules.is_empty() && one.tags.is_empty() {
+            let hint = "list `rules`, `tags` or both".to_owned();
+            problems.add_hinted(here.item(index).at, "this excludes no rule".to_owned(), hint);
+        }
+        exclusions.push(RuleExclusion {
+            rules: one.rules.clone(),
+            tags: one.tags.iter().map(|tag| tag.0.clone()).collect(),
+            target: one.target.as_ref().map(|target| target.0.clone()),
+        });
+    }
+    exclusions
+}

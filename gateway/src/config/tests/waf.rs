@@ -1,0 +1,89 @@
+//! The rules of the check `waf`: where they are, and what they count for on each route.
+
+use signals::{RuleExclusion, RuleSettings, WafMode};
+
+use super::*;
+
+fn parse(top: &str, route: &str) -> Config {
+    let text = BASE.replace("policies: {directory", &format!("{top}\npolicies: {{directory"));
+    let text = text.replace("    upstream: orders\n", &format!("    upstream: orders\n{route}"));
+    assert!(route.is_empty() || text.contains(route), "the base has a route");
+    Config::parse(&files(&[("etc/p.yaml", &text)])).unwrap_or_else(|problems| {
+        panic!("{}", problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+    })
+}
+
+#[test]
+fn without_a_word_the_rules_are_our_own_and_heeded() {
+    let waf = base().waf;
+    assert!(waf.files.is_empty());
+    let settings: Vec<RuleSettings> = waf.views.into_iter().map(|view| view.settings).collect();
+    assert_eq!(settings, [RuleSettings::default()]);
+}
+
+#[test]
+fn rule_files_are_relative_to_the_file_that_names_them() {
+    let config = parse("waf: {rules: [crs/setup.conf, /etc/crs/rules/*.conf]}", "");
+    let directories: Vec<_> =
+        config.waf.files.iter().map(|files| files.glob.directory.display().to_string()).collect();
+    assert_eq!(directories, ["etc/crs", "/etc/crs/rules"]);
+    assert!(config.waf.files[1].glob.matches("REQUEST-901.conf"));
+    assert!(!config.waf.files[1].glob.matches("words.data"));
+}
+
+#[test]
+fn a_route_changes_what_it_says_and_keeps_the_rest() {
+    let top = "waf: {paranoia: 2, threshold: 10, exclude: [{rules: [941100]}]}";
+    let exclusion = |rules: &[u32], tags: &[&str], target: Option<&str>| RuleExclusion {
+        rules: rules.to_vec(),
+        tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
+        target: target.map(str::to_owned),
+    };
+    let check = |route: &str, want: RuleSettings| {
+        let config = parse(top, route);
+        let view = config.routes.iter().next().unwrap().checks.view;
+        assert_eq!(config.waf.views[view].settings, want, "{route}");
+    };
+    let of_all = RuleSettings {
+        mode: WafMode::Enforce,
+        paranoia: Some(2),
+        threshold: Some(10),
+        exclusions: vec![exclusion(&[941_100], &[], None)],
+    };
+    check("", of_all.clone());
+    check(
+        "        waf: {mode: shadow}\n",
+        RuleSettings { mode: WafMode::Shadow, ..of_all.clone() },
+    );
+    check(
+        "        waf: {paranoia: 4, threshold: 5}\n",
+        RuleSettings { paranoia: Some(4), threshold: Some(5), ..of_all.clone() },
+    );
+    let exclusions = vec![
+        exclusion(&[941_100], &[], None),
+        exclusion(&[], &["attack-sqli"], Some("ARGS:comment")),
+    ];
+    check(
+        "        waf: {exclude: [{tags: [attack-sqli], target: \"ARGS:comment\"}]}\n",
+        RuleSettings { exclusions, ..of_all },
+    );
+}
+
+#[test]
+fn what_excludes_nothing_and_levels_that_are_none_are_refused() {
+    let check = |waf: &str, want: &str| {
+        let text =
+            BASE.replace("policies: {directory", &format!("waf: {waf}\npolicies: {{directory"));
+        assert_eq!(problems(&[("p.yaml", &text)]), [want], "{waf}");
+    };
+    check(
+        "{exclude: [{target: \"ARGS:a\"}]}",
+        "p.yaml:7:17: this excludes no rule | list `rules`, `tags` or both",
+    );
+    check("{paranoia: 5}", "p.yaml:7:17: 5 is above 4, the most allowed");
+    check("{threshold: 0}", "p.yaml:7:18: 0 is below 1, the least allowed");
+    check(
+        "{rules: [\"*/a.conf\"]}",
+        "p.yaml:7:15: `*/a.conf` names no rule files | `*` stands within the file's name only",
+    );
+}

@@ -1,0 +1,232 @@
+//! The rule files of a configuration: found, read, and compiled, unless they are as they were.
+//!
+//! What the rules mean is `seclang`'s to say, and what is made of it, policy's. Rule files name
+//! others (`Include`, `@pmFromFile`): a path is relative to the file that names it.
+
+use std::cell::RefCell;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use signals::{RuleFile, RuleSettings, Rules, Wanted};
+
+use crate::config::{self, Glob, Problem, RuleFiles};
+
+/// Bytes of one rule file, at most, and of all that one set reads.
+pub const FILE_BYTES_MAX: u64 = 8 << 20;
+/// Files that one set reads, at most.
+pub const FILES_MAX: usize = 4096;
+
+/// A compiled set, and what it was compiled from.
+#[derive(Debug, Clone)]
+pub struct Ruleset {
+    rules: Rules,
+    read: Read,
+}
+
+/// What was read for a set, in the order in which it was asked for.
+#[derive(Debug, Clone, Default)]
+struct Read {
+    named: Vec<RuleFile>,
+    fetched: Vec<(Asked, Vec<RuleFile>)>,
+}
+
+/// A file that another one names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Asked {
+    Include { from: String, pattern: String },
+    Data { from: String, name: String },
+}
+
+impl Ruleset {
+    /// The rules that a configuration names, or our own; compiled anew only if a file changed.
+    ///
+    /// # Errors
+    /// Every problem of every file, and of what routes make of the rules.
+    pub fn load(config: &config::Waf, before: Option<&Self>) -> Result<Self, Vec<Problem>> {
+        let read = match config.files.as_slice() {
+            [] => Self::own()?,
+            files => Self::of_files(files, before)?,
+        };
+        let settings: Vec<RuleSettings> =
+            config.views.iter().map(|view| view.settings.clone()).collect();
+        let problem = |(index, message): (usize, String)| {
+            Some(config.views.get(index)?.site.problem(message))
+        };
+        let rules = read
+            .rules
+            .viewed(&settings)
+            .map_err(|wrong| wrong.into_iter().filter_map(problem).collect::<Vec<Problem>>())?;
+        Ok(Self { rules, read: read.read })
+    }
+
+    /// The rules, with what each route makes of them.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// The files that were read.
+    pub fn paths(&self) -> impl Iterator<Item = PathBuf> {
+        let fetched = self.read.fetched.iter().flat_map(|(_, files)| files);
+        self.read.named.iter().chain(fetched).map(|file| PathBuf::from(&file.name))
+    }
+
+    /// Our own rules.
+    ///
+    /// # Errors
+    /// Every problem; there are none.
+    pub fn own() -> Result<Self, Vec<Problem>> {
+        let rules = Rules::default_rules().map_err(told)?;
+        Ok(Self { rules, read: Read::default() })
+    }
+
+    fn of_files(files: &[RuleFiles], before: Option<&Self>) -> Result<Self, Vec<Problem>> {
+        let named = named(files)?;
+        if let Some(before) = before.filter(|before| before.read.is_same(&named)) {
+            return Ok(before.clone());
+        }
+        Self::compile(named)
+    }
+
+    /// Compiles files and what they name.
+    ///
+    /// # Errors
+    /// Every problem.
+    pub fn compile(named: Vec<RuleFile>) -> Result<Self, Vec<Problem>> {
+        let fetched = RefCell::new(Vec::new());
+        let fetch = |wanted: Wanted<'_>| {
+            let asked = Asked::of(wanted);
+            let files = asked.read()?;
+            let mut fetched = fetched.borrow_mut();
+            let count: usize =
+                fetched.iter().map(|(_, files): &(_, Vec<RuleFile>)| files.len()).sum();
+            if count + files.len() > FILES_MAX {
+                return Err(format!("more than {FILES_MAX} files"));
+            }
+            fetched.push((asked, files.clone()));
+            Ok(files)
+        };
+        let rules = Rules::load(&named, &fetch).map_err(told)?;
+        for notice in rules.notices() {
+            tracing::info!(%notice, "rules");
+        }
+        Ok(Self { rules, read: Read { named, fetched: fetched.into_inner() } })
+    }
+}
+
+impl Read {
+    /// Whether the files are what they were: these, and those that they name.
+    fn is_same(&self, named: &[RuleFile]) -> bool {
+        self.named == named
+            && self.fetched.iter().all(|(asked, files)| asked.read().is_ok_and(|now| now == *files))
+    }
+}
+
+impl Asked {
+    fn of(wanted: Wanted<'_>) -> Self {
+        match wanted {
+            Wanted::Include { from, pattern } => {
+                Self::Include { from: from.to_owned(), pattern: pattern.to_owned() }
+            }
+            Wanted::Data { from, name } => {
+                Self::Data { from: from.to_owned(), name: name.to_owned() }
+            }
+        }
+    }
+
+    fn read(&self) -> Result<Vec<RuleFile>, String> {
+        let beside = |from: &str| Path::new(from).parent().unwrap_or(Path::new("")).to_owned();
+        match self {
+            Self::Include { from, pattern } => {
+                let glob = Glob::parse(pattern).map_err(str::to_owned)?.below(&beside(from));
+                matching(&glob).map_err(|error| error.to_string())
+            }
+            Self::Data { from, name } => {
+                let path = beside(from).join(name);
+                let file = file(&path).map_err(|error| format!("`{}`: {error}", path.display()))?;
+                Ok(vec![file])
+            }
+        }
+    }
+}
+
+/// The files that a configuration names, in its order, and of one glob by name.
+fn named(files: &[RuleFiles]) -> Result<Vec<RuleFile>, Vec<Problem>> {
+    let (mut named, mut problems) = (Vec::new(), Vec::new());
+    for RuleFiles { glob, site } in files {
+        match matching(glob) {
+            Ok(found) if found.is_empty() => {
+                problems.push(site.problem("no file is called so".to_owned()));
+            }
+            Ok(found) => named.extend(found),
+            Err(error) => problems.push(site.problem(error.to_string())),
+        }
+    }
+    if problems.is_empty() { Ok(named) } else { Err(problems) }
+}
+
+/// The files of a glob, by name.
+fn matching(glob: &Glob) -> io::Result<Vec<RuleFile>> {
+    let directory = match glob.directory.as_os_str().is_empty() {
+        true => Path::new("."),
+        false => &glob.directory,
+    };
+    let mut paths = Vec::new();
+    let told = |error: io::Error| {
+        io::Error::new(error.kind(), format!("`{}`: {error}", directory.display()))
+    };
+    for entry in fs::read_dir(directory).map_err(told)? {
+        let name = entry.map_err(told)?.file_name();
+        if name.to_str().is_some_and(|name| glob.matches(name)) {
+            paths.push(directory.join(name));
+        }
+    }
+    paths.sort();
+    let read = |path: &PathBuf| {
+        file(path)
+            .map_err(|error| io::Error::new(error.kind(), format!("`{}`: {error}", path.display())))
+    };
+    paths.iter().map(read).collect()
+}
+
+fn file(path: &Path) -> io::Result<RuleFile> {
+    let metadata = fs::metadata(path)?;
+    // Reading a pipe or a device might never end.
+    if !metadata.is_file() || metadata.len() > FILE_BYTES_MAX {
+        let message = format!("not a file of at most {FILE_BYTES_MAX} bytes");
+        return Err(io::Error::other(message));
+    }
+    Ok(RuleFile { name: path.display().to_string(), text: fs::read(path)? })
+}
+
+/// Rule files given on a command line.
+///
+/// # Errors
+/// Every file that cannot be read.
+pub fn given(paths: &[PathBuf]) -> Result<Vec<RuleFile>, Vec<Problem>> {
+    let (mut files, mut problems) = (Vec::new(), Vec::new());
+    for path in paths {
+        match file(path) {
+            Ok(file) => files.push(file),
+            Err(error) => problems.push(Problem {
+                file: path.display().to_string(),
+                line: 1,
+                column: 1,
+                message: format!("cannot be read: {error}"),
+                hint: None,
+            }),
+        }
+    }
+    if problems.is_empty() { Ok(files) } else { Err(problems) }
+}
+
+fn told(problems: Vec<signals::RuleProblem>) -> Vec<Problem> {
+    let problem = |problem: signals::RuleProblem| Problem {
+        file: problem.file,
+        line: problem.line,
+        column: problem.column,
+        message: problem.message,
+        hint: problem.hint,
+    };
+    problems.into_iter().map(problem).collect()
+}

@@ -1,0 +1,155 @@
+//! An operator's own rules: what they find is a fact and in the event, policy decides what follows
+//! of it, and files that are wrong change nothing.
+
+use std::{fs, time::Duration};
+
+use fixtures::{
+    client::{Client, Request},
+    harness::{Setting, wait_for},
+    idp::login,
+    record::{number, text},
+};
+use serde_json::{Value, json};
+
+use super::setting;
+
+const SOON: Duration = Duration::from_secs(20);
+
+const RULES: &str =
+    "SecAction \"id:1,phase:1,pass,nolog,setvar:tx.inbound_anomaly_score_threshold=5\"
+SecRule ARGS \"@pmFromFile words.data\" \"id:9001,phase:2,block,t:none,t:lowercase,\\
+  msg:'a word of the list',tag:'attack-generic',severity:'CRITICAL',\\
+  setvar:'tx.anomaly_score=+5'\"
+";
+
+/// The event of a reload.
+fn reload(setting: &mut Setting) -> Value {
+    let known = setting.record().expect("events").with_code("reload").count();
+    setting.gateway.reload().expect("SIGHUP");
+    let there = || Ok(setting.record()?.with_code("reload").nth(known).cloned());
+    wait_for("the event of a reload", SOON, there).expect("a reload")
+}
+
+fn accepted(setting: &mut Setting) {
+    let event = reload(setting);
+    assert_eq!(event["unmapped"]["accepted"], true, "{event}");
+}
+
+/// Exchanges a text in a file.
+fn change(setting: &Setting, file: &str, from: &str, to: &str) {
+    let path = setting.dir().join(file);
+    let text = fs::read_to_string(&path).expect("a file");
+    assert!(text.contains(from), "{file} has no `{from}`");
+    fs::write(path, text.replacen(from, to, 1)).expect("written");
+}
+
+/// Asks, by alice or by nobody: the status and the decision's event.
+fn ask(setting: &Setting, request: &Request) -> (u16, Value) {
+    let answer = setting.client().and_then(|client| client.request(request)).expect("an answer");
+    let id = answer.field("portcullis-decision-id").expect("a decision id").to_owned();
+    let there = || Ok(setting.record()?.decisions()?.get(id.as_str()).copied().cloned());
+    (answer.status(), wait_for("the decision", SOON, there).expect("a decision"))
+}
+
+#[test]
+fn an_operators_rules_are_facts_that_policy_decides_on() {
+    let mut setting = setting("rules");
+    let dir = setting.dir().join("rules");
+    fs::create_dir_all(&dir).expect("a directory");
+    fs::write(dir.join("a.conf"), RULES).expect("written");
+    fs::write(dir.join("words.data"), "# words\nxyzzy\n").expect("written");
+    let waf = "waf:\n  rules: [\"rules/*.conf\"]\npolicies:\n  directory: policies";
+    change(&setting, "portcullis.yaml", "policies:\n  directory: policies", waf);
+    accepted(&mut setting);
+
+    let alice = login(setting.idp.issuer(), "alice", None).expect("a login").access;
+    let bearer = format!("Bearer {alice}");
+    let public = Request::new("GET", "/public?q=a%58YZZYb");
+    let orders = Request::new("GET", "/orders?q=XYZZY").field("Authorization", &bearer);
+    let (status, event) = ask(&setting, &public);
+    assert_eq!(status, 403, "{event}");
+    let waf = &event["unmapped"]["facts"]["waf"];
+    assert_eq!(waf["rules"], json!(["9001"]));
+    assert_eq!(waf["hits"][0]["target"], "ARGS:q");
+    assert_eq!((number(waf, "/score"), number(waf, "/threshold")), (5, 5), "{waf}");
+    assert_eq!(text(&event, "/unmapped/reason"), "blocked");
+    assert!(!event.to_string().to_ascii_lowercase().contains("xyzzy"), "what matched is told");
+    assert_eq!(ask(&setting, &Request::new("GET", "/public?q=fine")).0, 200);
+    // Our own rules are not asked.
+    assert_eq!(ask(&setting, &Request::new("GET", "/public?q=1%27%20OR%20%271%27%3D%271")).0, 200);
+    let metrics = Client::plain(setting.health()).get("/metrics", &[]).expect("metrics").text();
+    assert!(metrics.contains("portcullis_waf_rule_hits_total{rule=\"9001\"} 1\n"), "{metrics}");
+
+    // An exception is a line of policy.
+    assert_eq!(ask(&setting, &orders).0, 403);
+    change(
+        &setting,
+        "policies/guardrails/waf.cedar",
+        "  context.waf.score >= context.waf.threshold\n};",
+        "  context.waf.score >= context.waf.threshold\n}\nunless { principal in Portcullis::Group::\"corp|customers\" };",
+    );
+    accepted(&mut setting);
+    let (status, event) = ask(&setting, &orders);
+    assert_eq!(status, 200, "{event}");
+    assert_eq!(event["unmapped"]["facts"]["waf"]["rules"], json!(["9001"]));
+    assert_eq!(ask(&setting, &public).0, 403, "for others nothing changed");
+
+    // A file that is wrong changes nothing, also where another one names it.
+    fs::write(dir.join("b.conf"), "SecRule ARGS \"@rxx a\" \"id:9002,phase:2,pass\"\n").expect("w");
+    let event = reload(&mut setting);
+    assert_eq!(event["unmapped"]["accepted"], false);
+    let problem = text(&event, "/unmapped/problems/0");
+    assert!(problem.contains("b.conf:1:") && problem.contains("`@rxx`"), "{problem}");
+    assert_eq!(ask(&setting, &public).0, 403);
+    fs::remove_file(dir.join("b.conf")).expect("removed");
+    fs::write(dir.join("words.data"), "plugh\n").expect("written");
+    accepted(&mut setting);
+    assert_eq!(ask(&setting, &public).0, 200, "the words are others");
+    fs::write(dir.join("words.data"), "xyzzy\n").expect("written");
+
+    // In shadow nothing is refused, and the event says what would have been.
+    change(
+        &setting,
+        "portcullis.yaml",
+        "rules: [\"rules/*.conf\"]",
+        "rules: [\"rules/*.conf\"]\n  mode: shadow",
+    );
+    accepted(&mut setting);
+    let (status, event) = ask(&setting, &public);
+    assert_eq!(status, 200, "{event}");
+    assert_eq!(event["unmapped"]["cedar"]["would_refuse"], json!(["guard-waf-shadow"]));
+    assert_eq!(event["unmapped"]["facts"]["waf"]["mode"], "shadow");
+}
+
+#[test]
+fn a_body_that_is_not_what_it_says_it_is_is_refused() {
+    let mut setting = setting("rules-bodies");
+    let dir = setting.dir().join("rules");
+    fs::create_dir_all(&dir).expect("a directory");
+    let json = "SecRule REQUEST_HEADERS:Content-Type \"@contains json\" \\
+  \"id:9003,phase:1,pass,nolog,ctl:requestBodyProcessor=JSON\"\n";
+    fs::write(dir.join("a.conf"), format!("{RULES}{json}")).expect("written");
+    fs::write(dir.join("words.data"), "xyzzy\n").expect("written");
+    let waf = "waf:\n  rules: [rules/a.conf]\npolicies:\n  directory: policies";
+    change(&setting, "portcullis.yaml", "policies:\n  directory: policies", waf);
+    accepted(&mut setting);
+    let alice = login(setting.idp.issuer(), "alice", None).expect("a login").access;
+    let post = |kind: &str, body: &str| {
+        Request::new("POST", "/orders")
+            .field("Authorization", &format!("Bearer {alice}"))
+            .field("Content-Type", kind)
+            .body(body.as_bytes().to_vec())
+    };
+    let check = |kind: &str, body: &str, status: u16, health: &str| {
+        let (got, event) = ask(&setting, &post(kind, body));
+        let waf = &event["unmapped"]["facts"]["waf"];
+        assert_eq!((got, text(waf, "/health")), (status, health), "{kind} {body}: {waf}");
+    };
+    check("application/json", "{\"item\":\"lamp\"}", 201, "ok");
+    check("application/json", "{\"item\":\"XYZZY\"}", 403, "ok");
+    check("application/json", "{\"item\":", 403, "malformed");
+    check("application/x-www-form-urlencoded", "item=lamp", 201, "ok");
+    check("application/x-www-form-urlencoded", "item=xyzzy", 403, "ok");
+    let multipart = "--b\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nxyzzy\r\n--b--\r\n";
+    check("multipart/form-data; boundary=b", multipart, 403, "ok");
+}
