@@ -6,6 +6,7 @@
 
 mod card;
 mod check;
+mod exponent;
 mod ip;
 mod number;
 mod phrase;
@@ -30,12 +31,12 @@ pub use valid::{byte_range, is_url_encoding_invalid, is_utf8_invalid};
 /// libinjection's verdict. A text that cannot hold an attack is not tokenized: SQL needs a byte
 /// that is neither letter, digit nor underscore.
 pub fn is_sqli(text: &[u8], seen: ByteSet) -> bool {
-    !seen.within(ByteSet::WORD) && detect_sqli(text).is_injection()
+    !seen.within(ByteSet::WORD) && detect_sqli(&exponent::blanked(text)).is_injection()
 }
 
 /// The tokens that [`is_sqli`] found an attack in, as libinjection abbreviates them.
 pub fn sqli_fingerprint(text: &[u8]) -> Option<String> {
-    let result = detect_sqli(text);
+    let result = detect_sqli(&exponent::blanked(text));
     let found = result.is_injection().then_some(result.fingerprint).flatten();
     found.map(|fingerprint| fingerprint.as_str().to_owned())
 }
