@@ -133,8 +133,11 @@ const TEST_ONLY: &[&str] =
 const TEST_ONLY_OF: &[(&str, &str)] = &[
     ("allocation-counter", "seclang"),
     ("anyhow", "seclang"),
+    ("base64", "portcullis-tests"),
     ("mimalloc", "seclang"),
     ("mimalloc", "verdict"),
+    ("regex", "portcullis-tests"),
+    ("saphyr-parser", "portcullis-tests"),
     ("saphyr-parser", "seclang"),
     ("saphyr-parser", "verdict"),
     ("serde", "seclang"),

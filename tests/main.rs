@@ -16,6 +16,8 @@ mod docs;
 mod e2e;
 mod faults;
 mod flood;
+#[cfg(feature = "components")]
+mod ftw;
 mod issuers;
 mod layers;
 mod limits;

@@ -1,7 +1,8 @@
-//! `cargo xtask ftw`: the regression tests of the OWASP CRS against the rule engine, in process.
-//! Deliberately only gets what that needs: what passes is for the program that runs them to say.
+//! `cargo xtask ftw`: the regression tests of the OWASP CRS against the rule engine, in process, and
+//! against the gateway, over sockets.
+//! Deliberately only gets what that needs: what passes is for what runs them to say.
 
-use std::{ffi::OsString, process::Command};
+use std::{collections::BTreeMap, ffi::OsString, process::Command};
 
 use anyhow::{Context, Result, ensure};
 
@@ -9,8 +10,12 @@ use crate::{
     crs,
     machine::{built, cargo, succeed, watch},
     setup::{BUILD, obtain},
+    suites::of_components,
     tally::Tally,
 };
+
+/// The sets that have tests.
+const SETS: [&str; 2] = ["crs425", "crs429"];
 
 /// Runs it; its own last line is the last line.
 pub(crate) fn ftw() -> Result<()> {
@@ -35,8 +40,12 @@ fn run() -> Result<(Tally, String)> {
         argument.push(dir);
         arguments.push(argument);
     };
+    let mut released = None;
     match crs::release() {
-        Ok(dir) => add("crs425", dir),
+        Ok(dir) => {
+            add("crs425", dir.clone());
+            released = Some(dir);
+        }
         Err(missing) => {
             println!("ftw: {missing:#}; have Go, and let it reach a module proxy (GOPROXY)");
             tally += Tally::missing();
@@ -53,8 +62,106 @@ fn run() -> Result<(Tally, String)> {
         add("crs429", dir);
     }
     // the whole workspace, or cargo builds dependencies again with the features of a part
-    succeed(&mut cargo(&["build", "--workspace", "--example", "ftw", "--locked"])?)?;
+    let examples = ["--example", "ftw", "--example", "benign"];
+    let build = [&["build", "--workspace", "--locked"], &examples[..]].concat();
+    succeed(&mut cargo(&build)?)?;
     let (success, lines) = watch(Command::new(built()?.join("examples/ftw")).args(&arguments))?;
     let last = lines.iter().rfind(|line| line.starts_with("ftw: ")).context("nothing was run")?;
-    Ok((tally + Tally::one(success), last.clone()))
+    tally += Tally::one(success);
+    let is_tested = |argument: &&OsString| !argument.to_string_lossy().starts_with("debian=");
+    let mut benign = Command::new(built()?.join("examples/benign"));
+    let (success, _) = watch(benign.args(arguments.iter().filter(is_tested)))?;
+    tally += Tally::one(success);
+    if let Some(dir) = released {
+        let tests = ["--test", "worst", "--test", "differential"];
+        let run = [&["test", "--workspace", "--locked"], &tests[..], &["--", "--nocapture"]];
+        let mut tests = cargo(&run.concat())?;
+        let (success, lines) = watch(tests.env("CRS_DIR", dir))?;
+        tally += Tally::of_tests(success, &lines);
+    }
+    let (through, figures) = through(&arguments)?;
+    Ok((tally + through, with(last, &figures)?))
+}
+
+/// The same tests through the gateway, and what it printed of each set.
+fn through(arguments: &[OsString]) -> Result<(Tally, Vec<Figures>)> {
+    let mut tests = of_components("ftw::")?;
+    let mut any = false;
+    for argument in arguments {
+        let argument = argument.to_str().context("a directory's name is not Unicode")?;
+        let (set, dir) = argument.split_once('=').context("a set and its directory")?;
+        if SETS.contains(&set) {
+            tests.env(format!("FTW_{}", set.to_uppercase()), dir);
+            any = true;
+        }
+    }
+    if !any {
+        return Ok((Tally::default(), Vec::new()));
+    }
+    let (success, lines) = watch(&mut tests)?;
+    Ok((Tally::of_tests(success, &lines), lines.iter().filter_map(|line| figures(line)).collect()))
+}
+
+/// What a set came to through the gateway, word by word.
+type Figures = BTreeMap<String, String>;
+
+fn figures(line: &str) -> Option<Figures> {
+    // the test's name may stand before it on the line
+    let (_, words) = line.split_once("ftw-gateway: ")?;
+    let word = |word: &str| word.split_once('=').map(|(name, is)| (name.to_owned(), is.to_owned()));
+    Some(words.split_whitespace().filter_map(word).collect())
+}
+
+/// The last line of the run in process, with what came through the gateway: of 4.29 in its places,
+/// of 4.25.0 at its end; and with the overrides of both runs, those of the gateway in whichever set
+/// has more.
+fn with(last: &str, figures: &[Figures]) -> Result<String> {
+    let of = |set: &str, name: &str| {
+        let figures = figures.iter().find(|it| it.get("set").is_some_and(|it| it == set));
+        figures.and_then(|it| it.get(name)).map_or("absent", String::as_str).to_owned()
+    };
+    let overrides = figures.iter().filter_map(|it| it.get("overrides")?.parse::<u64>().ok()).max();
+    let mut words = Vec::new();
+    for word in last.split(' ') {
+        words.push(match word.split_once('=') {
+            Some((name @ ("gateway" | "refused_by_read"), _)) => {
+                format!("{name}={}", of("crs429", name))
+            }
+            Some(("overrides", engine)) => {
+                let engine: u64 = engine.parse().context("the overrides")?;
+                format!("overrides={}", engine + overrides.unwrap_or_default())
+            }
+            _ => word.to_owned(),
+        });
+    }
+    for name in ["gateway", "refused_by_read"] {
+        words.push(format!("{name}425={}", of("crs425", name)));
+    }
+    Ok(words.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_line_has_what_came_through_the_gateway() {
+        let last = "ftw: crs425=4/5 crs429=6/7 gateway=absent refused_by_read=absent overrides=3";
+        let check = |lines: &[&str], want: &str| {
+            let figures: Vec<Figures> = lines.iter().filter_map(|line| figures(line)).collect();
+            assert_eq!(with(last, &figures).expect("a line"), want, "{lines:?}");
+        };
+        let newer = "test a ... ftw-gateway: set=crs429 gateway=7/9 refused_by_read=1 overrides=2";
+        let older = "ftw-gateway: set=crs425 gateway=5/8 refused_by_read=2 overrides=1";
+        check(
+            &[older, newer],
+            "ftw: crs425=4/5 crs429=6/7 gateway=7/9 refused_by_read=1 overrides=5 gateway425=5/8 \
+             refused_by_read425=2",
+        );
+        check(
+            &[older],
+            "ftw: crs425=4/5 crs429=6/7 gateway=absent refused_by_read=absent overrides=4 \
+             gateway425=5/8 refused_by_read425=2",
+        );
+    }
 }

@@ -32,7 +32,7 @@ usage: cargo xtask demo [--once] [--kafka HOST:PORT]   the product on a tour, th
        cargo xtask bench verdict                       a decision's cost, beside Cedar's authorizer
        cargo xtask bench waf                           the rule engine's cost, beside ModSecurity and Coraza
        cargo xtask equal [--cases N] [--seed N]        the policy index against Cedar's authorizer
-       cargo xtask ftw                                 the OWASP CRS's own tests, on the rule engine
+       cargo xtask ftw                                 the OWASP CRS's own tests, on the rule engine and through the gateway
        cargo xtask injection [--inputs N] [--seed N]   `@detectSQLi` and `@detectXSS` against the C library
        cargo xtask kill                                gateway, sink and Kafka killed under load
        cargo xtask kafka up|down                       real Apache Kafka on loopback

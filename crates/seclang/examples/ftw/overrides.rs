@@ -5,7 +5,7 @@
 use anyhow::{Result, bail, ensure};
 use serde::Deserialize;
 
-use crate::suite::{Expected, Stage};
+use super::suite::{Expected, Stage};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -5,7 +5,7 @@ use anyhow::{Context, Result};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::Value;
 
-use crate::wire::Request;
+use super::wire::Request;
 
 /// An answer.
 #[derive(Debug, PartialEq, Eq)]
@@ -66,7 +66,7 @@ mod tests {
     fn the_answer_is_what_the_body_asks_for() {
         let check = |target: &str, body: &str, status: u16, want: &str| {
             let raw = format!("POST {target} HTTP/1.1\r\nContent-Length: 999\r\n\r\n{body}");
-            let answer = answer(&crate::wire::read(raw.as_bytes()).unwrap());
+            let answer = answer(&super::super::wire::read(raw.as_bytes()).unwrap());
             assert_eq!((answer.status, &*answer.body), (status, want.as_bytes()), "{body}");
         };
         check("/", "{\"body\": \"a\"}", 200, "");

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context, Result};
 
-use crate::suite::{Expected, Stage};
+use super::suite::{Expected, Stage};
 
 /// What a run shows of a stage.
 #[derive(Debug, Default)]

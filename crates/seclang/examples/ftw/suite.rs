@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail, ensure};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use regex::Regex;
 
-use crate::yaml::{self, Node};
+use super::yaml::{self, Node};
 
 /// One request of a test, and what is expected of it.
 #[derive(Debug)]

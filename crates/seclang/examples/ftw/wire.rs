@@ -8,7 +8,7 @@
 
 use anyhow::{Context, Result};
 
-use crate::suite::{Input, Parts};
+use super::suite::{Input, Parts};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
