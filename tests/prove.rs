@@ -211,6 +211,74 @@ fn hundred(to: &Path, edit: bool) {
     fs::write(to.join("bench/all.cedar"), policies).expect("the policies");
 }
 
+/// Two copies of the starter policies with a template, and these links.
+fn linked(work: &Work, links: [&str; 2]) -> [String; 2] {
+    let template = "@id(\"orders-read-one\")\npermit (principal == ?principal, action == Orders::Action::\"get\", resource in ?resource)\nwhen { resource in Portcullis::Api::\"orders\" };\n";
+    let mut nth = 0;
+    links.map(|links| {
+        nth += 1;
+        let to = work.path().join(format!("set-{nth}"));
+        copy(&repository().expect("the repository").join("policies"), &to);
+        fs::write(to.join("orders/template.cedar"), template).expect("written");
+        fs::create_dir_all(to.join("links")).expect("a directory");
+        fs::write(to.join("links/a.yaml"), links).expect("written");
+        to.to_str().expect("a path").to_owned()
+    })
+}
+
+#[test]
+fn links_are_compared_by_who_and_what_they_grant_and_until_when() {
+    let link = |who: &str, what: &str, until: &str| {
+        format!(
+            "- {{id: one, template: orders-read-one, principal: 'Portcullis::User::\"{who}\"', \
+             resource: '{what}', until: {until}}}\n"
+        )
+    };
+    let (order, api) = ("Orders::Order::\"o-1002\"", "Portcullis::Api::\"orders\"");
+    let first = link("corp|alice", order, "never");
+    let check = |second: &str, want: &[&str], code: i32| {
+        let work = Work::new("prove-links").expect("work");
+        let [old, new] = linked(&work, [&first, second]);
+        let (got, report) = run(&["diff", &old, &new]);
+        assert_eq!(others(&report), want, "{second}: {report:#}");
+        assert_eq!(got, code, "{second}: {report:#}");
+    };
+    check(&first, &[], 0);
+    check(&link("corp|alice", api, "never"), &["User get wider"], 1);
+    check(&link("corp|mallory", order, "never"), &["User get both"], 1);
+    check("[]\n", &["User get narrower"], 1);
+    // What is allowed longer or shorter is not compared, and so not proved to be the same.
+    check(&link("corp|alice", order, "2999-12-31"), &[], 4);
+}
+
+#[test]
+fn entities_that_differ_are_not_proved_to_be_the_same() {
+    let old = repository().expect("the repository").join("policies");
+    let work = Work::new("prove-entities").expect("work");
+    let new = work.path().join("policies");
+    edited(&new, "entities/roles.json", "\"id\": \"support\" }]", "\"id\": \"admin\" }]");
+    let cases = new.join("cases");
+    fs::remove_dir_all(cases).expect("removed");
+    let (code, report) =
+        run(&["diff", old.to_str().expect("a path"), new.to_str().expect("a path")]);
+    assert_eq!(code, 4, "{report:#}");
+}
+
+#[test]
+fn what_would_take_for_ever_is_undecided_at_once() {
+    let old = repository().expect("the repository").join("policies");
+    let work = Work::new("prove-sums").expect("work");
+    let new = work.path().join("policies");
+    let sum = vec!["context.conn.port"; 40].join(" + ");
+    edited(&new, "guardrails/rate.cedar", "context.rate.limited", &format!("{sum} > 7"));
+    fs::remove_dir_all(new.join("cases")).expect("removed");
+    let begun = Instant::now();
+    let (code, report) =
+        run(&["diff", old.to_str().expect("a path"), new.to_str().expect("a path")]);
+    assert_eq!(code, 4, "{report:#}");
+    assert!(begun.elapsed() < Duration::from_secs(60));
+}
+
 #[test]
 fn one_edit_among_a_hundred_policies_is_quick() {
     let work = Work::new("prove").expect("work");

@@ -270,3 +270,33 @@ fn a_set_without_a_manifest_is_refused_where_one_is_asked_for() {
     setting.portcullis.must(&["policy", "seal", "policies"]).expect("sealed");
     assert!(is_accepted(&reload(&mut setting)));
 }
+
+/// The last set was in force under another configuration.
+#[test]
+fn a_kept_set_that_the_configuration_forbids_now_starts_nothing() {
+    let mut setting = setting("load-kept-forbidden");
+    let closed = setting.policies().join("public/closed.cedar");
+    fs::write(&closed, "permit (everyone").expect("write");
+    let keep = "keep: {directory: kept}\n  start_from_kept: true";
+    replace(&setting, "keep: {directory: kept}", &format!("{keep}\n  require_manifest: true"));
+    setting.gateway.process().kill().expect("killed");
+    says(&failed_start(&setting), &["had no manifest, and one is required"]);
+    replace(&setting, "require_manifest: true", "require_manifest: false");
+    setting.start_again().expect("a start with the set that was kept");
+}
+
+/// Whoever reads a policy goes as deep as it is nested: that is refused before, not a crash.
+#[test]
+fn a_policy_that_is_nested_too_deep_is_refused() {
+    let mut setting = setting("load-deep");
+    let deep = setting.policies().join("public/deep.cedar");
+    let condition = format!("{}true{}", "(".repeat(1000), ")".repeat(1000));
+    let policy = format!(
+        "@id(\"deep\")\npermit (principal, action == Public::Action::\"view\", resource in Portcullis::Api::\"public\")\nwhen {{ {condition} }};\n"
+    );
+    fs::write(&deep, policy).expect("write");
+    let event = reload(&mut setting);
+    assert!(!is_accepted(&event));
+    says(text(&event, "/unmapped/problems/0"), &["deep.cedar:3:", "brackets within each other"]);
+    assert_eq!(status(&setting), 200);
+}

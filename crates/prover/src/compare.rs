@@ -43,7 +43,10 @@ pub fn diff(old: &Policies, new: &Policies, means: &Means) -> Result<Diff, Error
         }
         compared
     })?;
-    Ok(Diff { changes: changes(&sets), notes: notes(&sets), environments: compared })
+    let (changes, notes) = (changes(&sets), notes(&sets));
+    let open = sets.old.set.digests().entities != sets.new.set.digests().entities
+        || changes.iter().any(|change| change.what == "until");
+    Ok(Diff { changes, notes, open, environments: compared })
 }
 
 struct Sets<'a> {
@@ -57,6 +60,7 @@ fn same(a: &Policy, b: &Policy) -> bool {
 
 fn changes(sets: &Sets<'_>) -> Vec<Change> {
     let asks = (sets.old.set.obligations(), sets.new.set.obligations());
+    let ends = (sets.old.set.ends(), sets.new.set.ends());
     let mut changes = Vec::new();
     let mut differ = |old: &BTreeMap<String, Policy>, new: &BTreeMap<String, Policy>, shadow| {
         for id in old.keys().chain(new.keys()).collect::<BTreeSet<_>>() {
@@ -64,6 +68,7 @@ fn changes(sets: &Sets<'_>) -> Vec<Change> {
                 (None, _) => "added",
                 (_, None) => "removed",
                 (Some(old), Some(new)) if !same(old, new) => "changed",
+                _ if ends.0.get(id) != ends.1.get(id) => "until",
                 _ if asks.0.get(id) != asks.1.get(id) => "annotations",
                 _ => continue,
             };
@@ -104,6 +109,14 @@ struct Pair<'a> {
     schema: &'a Policies,
     old: Vec<&'a Policy>,
     new: Vec<&'a Policy>,
+}
+
+/// What a proof in an environment does not speak of.
+pub(crate) fn beyond(set: &Policies, env: &RequestEnv) -> Option<String> {
+    let required = set.required_attributes(env.resource());
+    let names = required.join("`, `");
+    let told = || format!("resources that no entities/*.json has: they have no `{names}`");
+    (!required.is_empty()).then(told)
 }
 
 /// One direction: what is known of requests that only one set allows.
@@ -148,10 +161,7 @@ impl<'a> Pair<'a> {
 
     /// What a proof in this environment does not speak of.
     fn beyond(&self) -> Option<String> {
-        let required = self.schema.required_attributes(self.env.resource());
-        let names = required.join("`, `");
-        let told = || format!("resources that no entities/*.json has: they have no `{names}`");
-        (!required.is_empty()).then(told)
+        beyond(self.schema, self.env)
     }
 
     async fn solved(&self, session: &mut Session<'_>) -> (Found, Found) {

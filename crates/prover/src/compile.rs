@@ -27,6 +27,7 @@ impl Compiler<'_> {
     ) -> Result<CompiledPolicySet, String> {
         let mut err = Vec::new();
         for forbid in policies.iter().filter(|policy| policy.effect() == Effect::Forbid) {
+            weave::bounded(forbid)?;
             let text = condition(forbid);
             if cannot_err.contains(&text) {
                 continue;

@@ -9,6 +9,7 @@ use serde::Serialize;
 use verdict::proof::Invariant;
 use verdict::{Decision, Policies};
 
+use crate::compare::beyond;
 use crate::compile::Compiler;
 use crate::environment::{Environment, Side};
 use crate::example::{Draft, Example, answer};
@@ -38,6 +39,8 @@ pub struct Held {
     pub holds: Holds,
     /// What is not known, and why.
     pub why: Option<String>,
+    /// Which requests a proof does not speak of, if there are any.
+    pub beyond: Option<String>,
     /// A request that matches and is allowed.
     pub example: Option<Example>,
 }
@@ -112,9 +115,10 @@ impl Claim<'_> {
             Ok(Some(example)) => (Holds::Broken, None, Some(example)),
             Err(why) => (Holds::Undecided, Some(why), None),
         };
+        let beyond = beyond(self.side.set, self.env);
         let Invariant { id, doc, .. } = self.invariant;
         let (invariant, doc) = (id.clone(), doc.clone());
-        Held { invariant, doc, environment: self.environment.clone(), holds, why, example }
+        Held { invariant, doc, environment: self.environment.clone(), holds, why, beyond, example }
     }
 
     async fn solved(&self, session: &mut Session<'_>) -> Result<Option<Example>, String> {

@@ -12,6 +12,8 @@ pub struct Diff {
     pub changes: Vec<Change>,
     /// What also differs, and is no part of the comparison.
     pub notes: Vec<String>,
+    /// What is not compared may allow more, or less: entities, and until when links hold.
+    pub open: bool,
     /// Each environment of either schema, in order.
     pub environments: Vec<Compared>,
 }
@@ -21,7 +23,8 @@ pub struct Diff {
 pub struct Change {
     /// Its `@id`.
     pub policy: String,
-    /// What became of it: `added`, `removed`, `changed`, or `annotations` if it matches as before
+    /// What became of it: `added`, `removed`, `changed`, or `until` if it is a link that ends at
+    /// another time, `annotations` if it matches as before
     /// and only what it asks for is another.
     pub what: &'static str,
     /// It is in shadow, or was, and is compared where it decides alone.

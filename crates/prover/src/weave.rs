@@ -9,9 +9,23 @@ use cedar_policy::{Effect, Policy, PolicyId, PolicySet};
 use verdict::proof::FACTS;
 
 /// A policy's whole condition, scope and all, as Cedar text. It is the policy's meaning, but for
-/// its effect; annotations are no part of it. Slots of a link are filled in.
+/// its effect; annotations are no part of it.
 pub(crate) fn condition(policy: &Policy) -> String {
     policy.as_ref().condition().to_string()
+}
+
+/// Sums, differences and products in one policy, at most: each is looked at for overflow on both
+/// of its sides, which doubles the work with every one.
+const ARITHMETIC_MAX: usize = 8;
+
+/// An error if a policy would take too long to make ready for a solver, which nothing interrupts.
+pub(crate) fn bounded(policy: &Policy) -> Result<(), String> {
+    let condition = condition(policy);
+    let count: usize = [" + ", " - ", " * "].iter().map(|of| condition.matches(of).count()).sum();
+    if count <= ARITHMETIC_MAX {
+        return Ok(());
+    }
+    Err(format!("`{}` has {count} sums, of which {ARITHMETIC_MAX} can be proved", policy.id()))
 }
 
 /// The policies as one static set, with those that `err` woven in, and what holds of all facts.
@@ -25,6 +39,7 @@ pub(crate) fn set(policies: &[&Policy], err: &[&Policy]) -> Result<PolicySet, St
     };
     add("the facts of a request", FACTS.to_owned())?;
     let is_woven = |policy: &Policy| err.iter().any(|forbid| forbid.id() == policy.id());
+    policies.iter().try_for_each(|policy| bounded(policy))?;
     for policy in policies.iter().filter(|policy| !is_woven(policy)) {
         let (id, condition) = (policy.id().to_string(), condition(policy));
         let text = match policy.effect() {
@@ -42,6 +57,7 @@ pub(crate) fn set(policies: &[&Policy], err: &[&Policy]) -> Result<PolicySet, St
 
 /// The set that allows what does not match this policy and does not make it err.
 pub(crate) fn all_but(policy: &Policy) -> Result<PolicySet, String> {
+    bounded(policy)?;
     let text = format!("permit (principal, action, resource) unless {{ {} }};", condition(policy));
     let policy = Policy::parse(None, text).map_err(|error| error.to_string())?;
     PolicySet::from_policies([policy]).map_err(|error| error.to_string())

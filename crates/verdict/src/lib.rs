@@ -24,6 +24,7 @@ mod coverage;
 mod decide;
 mod effect;
 mod explain;
+mod extent;
 mod facts;
 mod format;
 mod index;

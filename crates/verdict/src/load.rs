@@ -151,7 +151,10 @@ fn load(source: &Source, before: Option<&Policies>) -> Result<Policies, Vec<Prob
     });
     let linked = known.as_ref().map(|known| {
         let Known { schema, catalogue, .. } = known;
-        template::link(links, &files, catalogue, schema, &mut problems)
+        // Of a set without a time, a link that has an end may have been over when the set was in
+        // force, and nobody looked at it.
+        let over = source.now_ms.is_none();
+        template::link(links, over, &files, catalogue, schema, &mut problems)
     });
     problems.sort();
     problems.dedup();

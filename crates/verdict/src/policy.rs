@@ -12,6 +12,7 @@ use miette::Diagnostic;
 
 use crate::annotations::{self, Annotation, Carrier, distance};
 use crate::compiled::Compiled;
+use crate::extent;
 use crate::lint::Lint;
 use crate::problem::{Problem, Text};
 use crate::source::{self, Digest, Scope};
@@ -225,6 +226,10 @@ impl PolicyFile {
     fn read(scope: Scope<'_>, text: Text<'_>, digest: Digest, listed: &BTreeSet<String>) -> Self {
         let mut file =
             Self { digest, policies: Vec::new(), templates: Vec::new(), problems: Vec::new() };
+        if let Some(problem) = extent::problem(text) {
+            file.problems.push(problem);
+            return file;
+        }
         match text.text.parse::<PolicySet>() {
             Ok(set) => file.set(scope, text, &set, listed),
             Err(errors) => file.problems.extend(text.problems(&errors, 0)),

@@ -26,17 +26,24 @@ use crate::schema::kind_of;
 /// `forbid` of both sets it keeps a prover to questions that a gateway can ask.
 pub const FACTS: &str = r#"forbid (principal, action, resource) unless {
   (context.identity.health == "ok" || context.identity.health == "skipped" ||
-    context.identity.health == "truncated" || context.identity.health == "unavailable") &&
+    context.identity.health == "truncated" || context.identity.health == "malformed" ||
+    context.identity.health == "unavailable") &&
   (context.conn.health == "ok" || context.conn.health == "skipped" ||
-    context.conn.health == "truncated" || context.conn.health == "unavailable") &&
+    context.conn.health == "truncated" || context.conn.health == "malformed" ||
+    context.conn.health == "unavailable") &&
   (context.session.health == "ok" || context.session.health == "skipped" ||
-    context.session.health == "truncated" || context.session.health == "unavailable") &&
+    context.session.health == "truncated" || context.session.health == "malformed" ||
+    context.session.health == "unavailable") &&
   (context.waf.health == "ok" || context.waf.health == "skipped" ||
-    context.waf.health == "truncated" || context.waf.health == "unavailable") &&
+    context.waf.health == "truncated" || context.waf.health == "malformed" ||
+    context.waf.health == "unavailable") &&
   (context.rate.health == "ok" || context.rate.health == "skipped" ||
-    context.rate.health == "truncated" || context.rate.health == "unavailable") &&
+    context.rate.health == "truncated" || context.rate.health == "malformed" ||
+    context.rate.health == "unavailable") &&
   (context.abuse.health == "ok" || context.abuse.health == "skipped" ||
-    context.abuse.health == "truncated" || context.abuse.health == "unavailable") &&
+    context.abuse.health == "truncated" || context.abuse.health == "malformed" ||
+    context.abuse.health == "unavailable") &&
+  (context.waf.mode == "enforce" || context.waf.mode == "shadow") &&
   0 <= context.conn.port && context.conn.port <= 65535
 };"#;
 
@@ -51,6 +58,17 @@ pub struct MadeUp {
     pub resource: Entity,
     /// `Portcullis::Facts`, whole.
     pub context: Context,
+}
+
+/// The policy; of a link, a static one in which its slots are filled in.
+fn filled(policy: &Policy) -> Policy {
+    if policy.template_id().is_none() {
+        return policy.clone();
+    }
+    let json = policy.to_json().ok();
+    let filled = json.and_then(|json| Policy::from_json(Some(policy.id().clone()), json).ok());
+    // What is left of a slot is never proved: a solver has no word for it.
+    filled.unwrap_or_else(|| policy.clone())
 }
 
 impl Policies {
@@ -74,7 +92,7 @@ impl Policies {
         let at_ms = self.at_ms(0);
         let all = self.policies.iter().filter(|one| one.meta.shadow == shadow);
         let all = all.filter(|one| !one.until.is_over(at_ms));
-        all.map(|one| (one.id().to_owned(), one.policy.clone())).collect()
+        all.map(|one| (one.id().to_owned(), filled(&one.policy))).collect()
     }
 
     /// How many links hold, and will end.
@@ -83,11 +101,14 @@ impl Policies {
         self.dated.iter().filter(|link| !link.is_over(at_ms)).count()
     }
 
+    /// Until when each link holds that has an end, by id.
+    pub fn ends(&self) -> BTreeMap<String, String> {
+        self.dated.iter().map(|link| (link.id.clone(), link.until.clone())).collect()
+    }
+
     /// The annotations of each policy that mean something for the answer, as one text.
     pub fn obligations(&self) -> BTreeMap<String, String> {
-        let meaning = |one: &Compiled| {
-            format!("{:?} {:?} {:?}", one.meta.rule, one.meta.obligations, one.until)
-        };
+        let meaning = |one: &Compiled| format!("{:?} {:?}", one.meta.rule, one.meta.obligations);
         self.policies.iter().map(|one| (one.id().to_owned(), meaning(one))).collect()
     }
 
@@ -187,12 +208,12 @@ mod tests {
 
     /// A new fact with a health must be in both, or its health is any text to a prover.
     #[test]
-    fn every_health_of_the_schema_is_one_of_the_four_words() {
+    fn every_health_of_the_schema_is_one_of_its_words() {
         let healths = PORTCULLIS_SCHEMA.matches("health: __cedar::String").count();
-        assert_eq!(FACTS.matches(".health == \"").count(), healths * 4);
+        assert_eq!(FACTS.matches(".health == \"").count(), healths * Health::ALL.len());
         let Ok(Value::Object(facts)) = serde_json::to_value(Facts::default()) else { panic!() };
         for (fact, _) in facts.iter().filter(|(_, fields)| fields.get("health").is_some()) {
-            for word in [Health::Ok, Health::Skipped, Health::Truncated, Health::Unavailable] {
+            for word in Health::ALL {
                 let equals = format!("context.{fact}.health == \"{}\"", word.as_str());
                 assert!(FACTS.contains(&equals), "{equals}");
             }

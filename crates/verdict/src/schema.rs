@@ -10,6 +10,7 @@ use serde_json::Value;
 use signals::PrincipalKind;
 
 use crate::PORTCULLIS_SCHEMA;
+use crate::extent;
 use crate::index::{Index, Part};
 use crate::problem::{Problem, Text};
 use crate::question::Action;
@@ -47,6 +48,9 @@ pub(crate) struct KnownAction {
 
 /// The linked schema, or everything Cedar and we have against it.
 pub(crate) fn load(text: Text<'_>) -> Result<Arc<Schema>, Vec<Problem>> {
+    if let Some(problem) = extent::problem(text) {
+        return Err(vec![problem]);
+    }
     let (ours, _) = SchemaFragment::from_cedarschema_str(PORTCULLIS_SCHEMA)
         .map_err(|error| embedded(&error))?;
     let (theirs, warnings) = SchemaFragment::from_cedarschema_str(text.text)

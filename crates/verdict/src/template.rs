@@ -21,6 +21,7 @@ use crate::lint::Lint;
 use crate::policy::{ENTITY_LEVEL, PolicyFiles};
 use crate::problem::{Problem, Text};
 use crate::source::Scope;
+use crate::until::Until;
 
 /// One template that parsed.
 #[derive(Debug)]
@@ -150,9 +151,11 @@ pub(crate) struct Linked<'a> {
     pub(crate) policy: Arc<Compiled>,
 }
 
-/// Links each to its template; problems are appended, and what has one is left out.
+/// Links each to its template; problems are appended, and what has one is left out. Links that have
+/// an end may be `over`: what is wrong with them is no problem.
 pub(crate) fn link<'a>(
     links: Vec<Link<'a>>,
+    over: bool,
     files: &PolicyFiles<'_>,
     catalogue: &Catalogue,
     schema: &Schema,
@@ -172,6 +175,7 @@ pub(crate) fn link<'a>(
         match linker.link(&link) {
             Ok(Some(policy)) => linked.push(Linked { link, policy: Arc::new(policy) }),
             Ok(None) => {}
+            Err(_) if over && link.until != Until::Never => {}
             Err(problem) => problems.push(*problem),
         }
     }

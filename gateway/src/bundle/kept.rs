@@ -76,6 +76,16 @@ impl Kept {
     /// # Errors
     /// The directory cannot be written. The set may be there all the same.
     pub fn keep(&self, bundle: &Bundle, digests: &Digests) -> io::Result<()> {
+        self.put(bundle, digests).inspect_err(|_| {
+            // The set before is not the one that was in force last any more, and may allow more.
+            if let Err(error) = self.forget() {
+                let directory = self.directory.display();
+                tracing::error!(%error, %directory, "a start may begin with a set that is too old");
+            }
+        })
+    }
+
+    fn put(&self, bundle: &Bundle, digests: &Digests) -> io::Result<()> {
         DirBuilder::new().recursive(true).mode(0o700).create(&self.directory)?;
         let name = digests.set();
         let path = file(&self.directory, &name);
@@ -86,6 +96,19 @@ impl Kept {
         File::options().append(true).open(&path)?.set_modified(SystemTime::now())?;
         replace(&self.directory.join(LAST), format!("{name}\n").as_bytes())?;
         self.prune(&path)
+    }
+
+    /// No start begins with any set that is kept now.
+    fn forget(&self) -> io::Result<()> {
+        match fs::remove_file(self.directory.join(LAST)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// A set is there under these digests.
+    pub fn has(&self, digests: &Digests) -> bool {
+        file(&self.directory, &digests.set()).exists()
     }
 
     fn prune(&self, in_force: &Path) -> io::Result<()> {

@@ -254,3 +254,26 @@ fn what_is_kept_is_the_owners_alone() {
     let mode = fs::metadata(&kept.directory).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o700);
 }
+
+/// The set before may allow more than the one that could not be kept.
+#[test]
+fn no_start_begins_with_the_set_before_one_that_could_not_be_kept() {
+    let directory = tempfile::tempdir().unwrap();
+    let (root, kept) = (directory.path().join("policies"), kept(directory.path(), 2));
+    let keep = |score: u32, in_the_way: bool| {
+        write(&root, score);
+        let bundle = read(&root).unwrap();
+        let digests = Policies::load(&bundle.source).unwrap().digests().clone();
+        let beside = kept.directory.join(format!(".{}.json.new", digests.set()));
+        if in_the_way {
+            fs::create_dir(&beside).unwrap();
+        }
+        kept.keep(&bundle, &digests).is_ok()
+    };
+    assert!(keep(1, false));
+    assert!(kept.last().is_ok());
+    assert!(!keep(2, true));
+    assert!(matches!(kept.last(), Err(KeptError::None(_))));
+    assert!(keep(1, false));
+    assert!(kept.last().is_ok());
+}

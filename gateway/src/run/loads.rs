@@ -78,7 +78,7 @@ impl Load {
         let same = Arc::ptr_eq(next.policy_set(), before.policy_set());
         let keep_same = next.config().policies.keep == before.config().policies.keep;
         let kept = match last.kept {
-            Some(true) if same && keep_same => Some(true),
+            Some(true) if same && keep_same && is_kept(next) => Some(true),
             _ => keep(next),
         };
         let changes = match same {
@@ -180,6 +180,13 @@ pub(crate) fn source(snapshot: &Snapshot) -> PolicySource {
         true => PolicySource::Kept,
         false => PolicySource::Directory,
     }
+}
+
+/// They are kept, and nobody removed them since.
+fn is_kept(snapshot: &Snapshot) -> bool {
+    let set = snapshot.policy_set();
+    let kept = snapshot.config().policies.keep.as_ref();
+    kept.is_some_and(|kept| kept.has(set.policies.digests()))
 }
 
 /// Keeps the policies that are about to be in force. That they cannot be kept is no reason to go

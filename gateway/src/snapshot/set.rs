@@ -103,7 +103,8 @@ pub(super) fn start(config: &Config) -> Result<Arc<PolicySet>, Vec<Problem>> {
     };
     match kept.last() {
         Ok((bundle, policies)) => {
-            let lacking = lacking(config, &policies);
+            let mut lacking = lacking(config, &policies);
+            lacking.extend(forbidden(config, &bundle).map(problem));
             if lacking.is_empty() {
                 return Ok(Arc::new(PolicySet { policies, bundle, set_aside: wrong }));
             }
@@ -114,6 +115,22 @@ pub(super) fn start(config: &Config) -> Result<Arc<PolicySet>, Vec<Problem>> {
         Err(error) => wrong.push(problem(chained(&error))),
     }
     Err(wrong)
+}
+
+/// Why a kept set is none that the configuration allows now: it may be another configuration than
+/// the one under which it was in force.
+fn forbidden(config: &Config, kept: &Bundle) -> Option<String> {
+    let config::Policies { annotations_allowed, global, require_manifest, .. } = &config.policies;
+    if *require_manifest && !kept.sealed {
+        return Some("the last set that was kept had no manifest, and one is required".to_owned());
+    }
+    let beyond = |kept: &BTreeSet<String>, listed: &BTreeSet<String>| {
+        kept.difference(listed).next().cloned()
+    };
+    let annotation = beyond(&kept.source.annotations, annotations_allowed);
+    let file = beyond(&kept.source.global, global);
+    let named = annotation.or(file)?;
+    Some(format!("the last set that was kept was allowed `{named}`, which is not listed now"))
 }
 
 /// The text of a policies directory that somebody works at: it must hold still, and need not

@@ -111,6 +111,22 @@ fn what_is_over_is_listed() {
     }
 }
 
+/// Nobody looks at a link that was over when the set was in force; of a set that is loaded without
+/// a time, to ask again what it decided, it may be such a one.
+#[test]
+fn a_link_that_may_have_been_over_keeps_no_set_from_loading_again() {
+    let gone = BOOK.replace("ann-book", "old").replace("template: one", "template: gone");
+    let links = format!("{BOOK}{gone}{BOOK}");
+    let loaded =
+        |now_ms: Option<i64>| Policies::load(&Source { now_ms, ..with(TEMPLATES, &links) });
+    let problems = loaded(Some(1)).unwrap_err();
+    assert_eq!(problems.len(), 2, "{problems:?}");
+    assert!(loaded(Some(END_MS + 86_400_000)).is_ok());
+    let again = loaded(None).unwrap();
+    let basis = ask(&again, "corp|ann", "see", "book", 1);
+    assert_eq!(basis.determining, ["ann-book"]);
+}
+
 /// A template's parts are seen through all of its links; a template without any is left out.
 #[test]
 fn coverage_sees_a_template_through_its_links() {
@@ -175,7 +191,8 @@ fn links_are_part_of_what_is_digested_and_told_as_changed() {
 fn each_wrong_link_is_told_with_its_place() {
     let check = |from: &str, to: &str, want: Option<(usize, &str)>| {
         let links = BOOK.replace(from, to);
-        let problems = Policies::load(&with(TEMPLATES, &links)).err().unwrap_or_default();
+        let source = Source { now_ms: Some(1), ..with(TEMPLATES, &links) };
+        let problems = Policies::load(&source).err().unwrap_or_default();
         let got: Vec<_> = problems.iter().map(|p| (p.column, p.message.as_str())).collect();
         assert_eq!(got.len(), usize::from(want.is_some()), "{to}: {problems:#?}");
         for (got, want) in got.iter().zip(want) {
@@ -207,7 +224,8 @@ fn each_wrong_link_is_told_with_its_place() {
 #[test]
 fn ids_are_of_one_link_alone() {
     let twice = format!("{BOOK}{BOOK}");
-    let problems = Policies::load(&with(TEMPLATES, &twice)).unwrap_err();
+    let source = Source { now_ms: Some(1), ..with(TEMPLATES, &twice) };
+    let problems = Policies::load(&source).unwrap_err();
     let got: Vec<_> = problems.iter().map(|p| (p.line, p.message.as_str())).collect();
     assert_eq!(got, [(2, "`ann-book` is taken")]);
 }

@@ -10,7 +10,7 @@ use prover::{Change, Compared, Diff as Found, Relation};
 use serde_json::json;
 use verdict::{Policies, RecordedQuestion, Source};
 
-use super::format::{Format, document, invalid};
+use super::format::{Format, document, invalid, shown};
 use super::means::{NO_SOLVER, Proving};
 use super::{Directory, case_texts, cases_in};
 use crate::cli::{FAILED, OK, UNVERIFIED};
@@ -138,7 +138,7 @@ impl Diff {
     }
 
     fn code(&self, found: &Found, seen: &Seen) -> u8 {
-        let (mut fails, mut open) = (self.names(seen.widens(), seen.narrows()), false);
+        let (mut fails, mut open) = (self.names(seen.widens(), seen.narrows()), found.open);
         for Compared { relation, proved, .. } in &found.environments {
             fails |= self.names(relation.widens(), relation.narrows());
             open |= !proved;
@@ -183,7 +183,7 @@ fn text(found: &Found, seen: &Seen, out: &mut impl Write) -> anyhow::Result<()> 
         let proved = if *proved { "proved" } else { "not proved" };
         writeln!(out, "{}: {environment} ({proved})", relation.as_str())?;
         for why in why {
-            writeln!(out, "  {why}")?;
+            writeln!(out, "  {}", shown(why))?;
         }
         if let Some(beyond) = beyond {
             writeln!(out, "  it does not speak of {beyond}")?;

@@ -26,6 +26,15 @@ pub(super) fn document(value: &impl Serialize, out: &mut impl Write) -> anyhow::
     Ok(writeln!(out)?)
 }
 
+/// With control characters as escapes: values are what somebody sent, and this is a terminal.
+pub(super) fn shown(text: &str) -> String {
+    // What turns the direction of writing makes a terminal show another text.
+    let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let moves = |c: char| c.is_control() || turns(c);
+    let escaped = |c: char| if moves(c) { c.escape_unicode().to_string() } else { c.into() };
+    text.chars().map(escaped).collect()
+}
+
 /// A problem of a file of this directory.
 pub(super) fn placed(directory: &Path, problem: verdict::Problem) -> Problem {
     let verdict::Problem { file, line, column, message, hint, lint: _ } = problem;

@@ -7,7 +7,7 @@ use prover::{Held, Holds, Proof};
 use serde_json::json;
 
 use super::Directory;
-use super::format::{Format, document, invalid};
+use super::format::{Format, document, invalid, shown};
 use super::means::{NO_SOLVER, Proving};
 use crate::cli::{FAILED, OK, UNVERIFIED};
 
@@ -37,7 +37,8 @@ impl Prove {
         let proof = prover::prove(&policies, &means)?;
         let invariants = policies.invariants().len();
         let (broken, undecided) = (proof.count(Holds::Broken), proof.count(Holds::Undecided));
-        let proved = invariants > 0 && broken == 0 && undecided == 0;
+        let beyond = proof.invariants.iter().any(|held| held.beyond.is_some());
+        let proved = invariants > 0 && broken == 0 && undecided == 0 && !beyond;
         match self.proving.format {
             Format::Json => {
                 let report = json!({
@@ -71,15 +72,21 @@ impl Prove {
 }
 
 fn text(proof: &Proof, out: &mut impl Write) -> anyhow::Result<()> {
-    for Held { invariant, doc, environment, holds, why, example } in &proof.invariants {
+    for Held { invariant, doc, environment, holds, why, beyond, example } in &proof.invariants {
         let word = match holds {
-            Holds::Proved => continue,
+            Holds::Proved => {
+                if let Some(beyond) = beyond {
+                    writeln!(out, "proved: {invariant}: {environment}")?;
+                    writeln!(out, "  it does not speak of {beyond}")?;
+                }
+                continue;
+            }
             Holds::Broken => "broken",
             Holds::Undecided => "undecided",
         };
         writeln!(out, "{word}: {invariant}: {environment}")?;
         for why in doc.iter().chain(why) {
-            writeln!(out, "  {why}")?;
+            writeln!(out, "  {}", shown(why))?;
         }
         if let Some(example) = example {
             writeln!(out, "  allowed, for example:")?;

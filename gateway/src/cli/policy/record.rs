@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Read as _};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -100,10 +100,23 @@ fn walk(from: &Path, each: &mut impl FnMut(&[u8]) -> Step) -> Step {
     Ok(ControlFlow::Continue(()))
 }
 
+/// Bytes of a line, at most. An event has 60 KiB.
+const LINE_BYTES_MAX: u64 = 1 << 20;
+
 fn lines(mut from: impl BufRead, each: &mut impl FnMut(&[u8]) -> Step) -> Step {
     let mut line = Vec::new();
-    while from.read_until(b'\n', &mut line).context("read the events")? > 0 {
-        if !line.trim_ascii().is_empty() && each(&line)?.is_break() {
+    for number in 1_u64.. {
+        let read = from.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line);
+        if read.context("read the events")? == 0 {
+            break;
+        }
+        ensure!(
+            (line.len() as u64) < LINE_BYTES_MAX || line.ends_with(b"\n"),
+            "line {number} has no end within {LINE_BYTES_MAX} bytes"
+        );
+        if !line.trim_ascii().is_empty()
+            && each(&line).with_context(|| format!("line {number}"))?.is_break()
+        {
             return Ok(ControlFlow::Break(()));
         }
         line.clear();

@@ -105,6 +105,8 @@ impl Sets {
 pub(super) fn load(directory: &Path, like: Source) -> Result<Policies, Vec<Problem>> {
     let Source { annotations, global, .. } = like;
     let source = snapshot::read_policies(directory, annotations, global)?;
+    // What is wrong with links that are not over is told of the directory as it is now.
+    snapshot::load(directory, &source)?;
     snapshot::load(directory, &Source { now_ms: None, ..source })
 }
 

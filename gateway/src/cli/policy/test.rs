@@ -9,7 +9,7 @@ use serde::Serialize;
 use verdict::cases::{self, CaseResult};
 use verdict::{Coverage, RunTestResult};
 
-use super::format::{Format, document, invalid};
+use super::format::{Format, document, invalid, shown};
 use super::{Directory, report, runs};
 use crate::cli::{FAILED, OK};
 
@@ -145,11 +145,11 @@ impl Report {
 
     fn text(&self, out: &mut impl Write) -> std::io::Result<()> {
         for Failed { file, case, failures } in &self.failures {
-            writeln!(out, "{file}: {case}")?;
-            failures.iter().try_for_each(|failure| writeln!(out, "  {failure}"))?;
+            writeln!(out, "{file}: {}", shown(case))?;
+            failures.iter().try_for_each(|failure| writeln!(out, "  {}", shown(failure)))?;
         }
         for Unseen { file, line, column, text, what, .. } in &self.unseen {
-            writeln!(out, "{file}:{line}:{column}: {what}: {text}")?;
+            writeln!(out, "{file}:{line}:{column}: {what}: {}", shown(text))?;
         }
         let Self { cases, passed, failed, conditions, covered, coverage, .. } = self;
         writeln!(

@@ -12,6 +12,7 @@ use serde::Serialize;
 use signals::Facts;
 use verdict::{Decision, Policies, Recorded, RecordedQuestion};
 
+use crate::cli::policy::format::shown;
 use crate::cli::policy::record::{self, Event};
 
 /// Requests of each kind that are named.
@@ -145,11 +146,11 @@ impl Seen {
         for (which, requests) in [("new", wider), ("old", narrower)] {
             let Requests { recorded, decisions, cases } = requests;
             if *recorded > 0 {
-                let named = decisions.join(", ");
+                let named = shown(&decisions.join(", "));
                 writeln!(out, "  only the {which} set allows {recorded} recorded: {named}")?;
             }
             for case in cases {
-                writeln!(out, "  only the {which} set allows the case: {}", case.escape_debug())?;
+                writeln!(out, "  only the {which} set allows the case: {}", shown(case))?;
             }
         }
         Ok(())

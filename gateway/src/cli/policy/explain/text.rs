@@ -4,6 +4,7 @@ use std::io::Write;
 
 use verdict::{Decision, Explained, ExplainedPart, Explanation, Flip, Outcome, Search};
 
+use super::super::format::shown;
 use super::{Report, Told};
 
 pub(super) fn write(report: &Report, out: &mut impl Write) -> std::io::Result<()> {
@@ -93,10 +94,4 @@ fn policy(role: &str, one: &Explained, out: &mut impl Write) -> std::io::Result<
         }
     }
     Ok(())
-}
-
-/// With control characters as escapes: values are what somebody sent, and this is a terminal.
-fn shown(text: &str) -> String {
-    let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.into() };
-    text.chars().map(escaped).collect()
 }

@@ -7,6 +7,8 @@ use std::io::{self, Write};
 use serde::Serialize;
 use verdict::{Basis, Decision, Recorded};
 
+use crate::cli::policy::format::shown;
+
 /// Groups of one kind that the text shows, the largest first; JSON has all.
 const SHOWN_MAX: usize = 20;
 
@@ -165,7 +167,7 @@ fn groups(out: &mut impl Write, kind: &str, groups: &BTreeMap<String, Group>) ->
     for (name, Group { count, decisions }) in largest.iter().take(SHOWN_MAX) {
         // who a principal is says the principal: not to a terminal
         let name = name.escape_debug();
-        writeln!(out, "  {kind} {name}: {count} ({})", decisions.join(", "))?;
+        writeln!(out, "  {kind} {name}: {count} ({})", shown(&decisions.join(", ")))?;
     }
     if let Some(more) = groups.len().checked_sub(SHOWN_MAX).filter(|more| *more > 0) {
         writeln!(out, "  {kind}: {more} more")?;
