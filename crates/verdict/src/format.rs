@@ -9,6 +9,7 @@ use cedar_policy::PolicySet;
 use cedar_policy_formatter::{Config, policies_str_to_pretty};
 use serde_json::Value;
 
+use crate::extent;
 use crate::problem::{Problem, Text};
 
 /// Columns that a line has, where it can be broken.
@@ -23,6 +24,9 @@ const INDENT_WIDTH: isize = 2;
 /// It is not Cedar, or cannot be laid out without losing something.
 pub fn format(file: &str, text: &str) -> Result<String, Vec<Problem>> {
     let place = Text::new(file, text);
+    if let Some(problem) = extent::problem(place) {
+        return Err(vec![problem]);
+    }
     let set: PolicySet = text.parse().map_err(|errors| place.problems(&errors, 0))?;
     if set.is_empty() && set.num_of_templates() == 0 {
         return Ok(text.to_owned());

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cedar_policy::{Effect, Policy, PolicyId, PolicySet, Schema, ValidationMode, Validator};
 
+use crate::extent;
 use crate::lint::Lint;
 use crate::problem::{Problem, Text};
 
@@ -35,6 +36,10 @@ pub(crate) fn read(
 ) -> (Vec<Invariant>, Vec<Problem>) {
     let mut reader = Reader { listed, schema, seen: BTreeMap::new(), problems: Vec::new() };
     for text in files {
+        if let Some(problem) = extent::problem(*text) {
+            reader.problems.push(problem);
+            continue;
+        }
         match text.text.parse::<PolicySet>() {
             Ok(set) => reader.file(*text, &set),
             Err(errors) => reader.problems.extend(text.problems(&errors, 0)),

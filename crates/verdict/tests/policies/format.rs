@@ -42,3 +42,11 @@ fn the_starter_policies_are_laid_out() {
         assert_eq!(verdict::format(&path, &text).unwrap(), text, "{path}");
     }
 }
+
+#[test]
+fn what_is_nested_too_deep_is_not_laid_out() {
+    let condition = format!("{}true{}", "(".repeat(1000), ")".repeat(1000));
+    let text = format!("permit (principal, action, resource) when {{ {condition} }};");
+    let problems = verdict::format("a.cedar", &text).unwrap_err();
+    assert!(problems[0].message.contains("brackets within each other"), "{problems:?}");
+}
