@@ -55,32 +55,35 @@ impl Bundle {
         required: bool,
         before: Option<&Self>,
     ) -> Result<Self, Vec<Problem>> {
-        let mut last: Option<Seen> = None;
         let mut failure = changing(directory);
-        for _ in 0..READS_MAX {
-            let known = match &last {
-                Some(last) => Some(Known { files: &last.files, stamps: &last.stamps }),
-                None => before.map(Self::known),
-            };
-            let seen = match walk::files(directory, known, SystemTime::now()) {
+        for _ in 1..READS_MAX {
+            let seen = match walk::files(directory, before.map(Self::known), SystemTime::now()) {
                 Ok(seen) => seen,
                 Err(problem) => {
-                    (last, failure) = (None, problem);
+                    failure = problem;
                     continue;
                 }
             };
-            let agreed = last.as_ref().is_some_and(|last| last.files == seen.files);
-            match Self::of(directory, &seen.files, required) {
-                // A manifest that matches says as much as a second read.
-                Ok((declared, sealed)) if sealed || agreed => {
-                    let Seen { files, stamps } = seen;
-                    let source = source(directory, without_labels(files), like)?;
-                    return Ok(Self { source, declared, sealed, stamps });
+            let read = Self::of(directory, &seen.files, required);
+            // A manifest that matches says as much as a second read.
+            let sealed = matches!(read, Ok((_, true)));
+            if !sealed {
+                match walk::agrees(directory, &seen, SystemTime::now()) {
+                    Ok(true) => {}
+                    Ok(false) => {
+                        failure = changing(directory);
+                        continue;
+                    }
+                    Err(problem) => {
+                        failure = problem;
+                        continue;
+                    }
                 }
-                Err(problems) if agreed => return Err(problems),
-                Ok(_) | Err(_) => {}
             }
-            (last, failure) = (Some(seen), changing(directory));
+            let (declared, sealed) = read?;
+            let Seen { files, stamps } = seen;
+            let source = source(directory, without_labels(files), like)?;
+            return Ok(Self { source, declared, sealed, stamps });
         }
         Err(vec![failure])
     }
@@ -153,17 +156,13 @@ pub fn seal(directory: &Path, declared: Declared) -> Result<(usize, Declared), V
 
 /// The files as two reads in a row have them.
 fn settled(directory: &Path) -> Result<Files, Vec<Problem>> {
-    fn read(directory: &Path, known: Option<Known<'_>>) -> Result<Seen, Vec<Problem>> {
-        walk::files(directory, known, SystemTime::now()).map_err(|problem| vec![problem])
-    }
-    let mut before = read(directory, None)?;
     for _ in 1..READS_MAX {
-        let known = Known { files: &before.files, stamps: &before.stamps };
-        let seen = read(directory, Some(known))?;
-        if seen.files == before.files {
+        let seen =
+            walk::files(directory, None, SystemTime::now()).map_err(|problem| vec![problem])?;
+        let agreed = walk::agrees(directory, &seen, SystemTime::now());
+        if agreed.map_err(|problem| vec![problem])? {
             return Ok(seen.files);
         }
-        before = seen;
     }
     Err(vec![changing(directory)])
 }

@@ -7,7 +7,7 @@
 //! same file, length and times, and times that were past when it was read, so that whatever was
 //! written since has left others.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
@@ -42,7 +42,7 @@ pub(super) struct Seen {
 pub struct Stamps {
     /// When the read began.
     at: Option<SystemTime>,
-    of: BTreeMap<String, Stamp>,
+    of: HashMap<String, Stamp>,
 }
 
 /// Of one file.
@@ -124,6 +124,28 @@ impl Place {
     }
 }
 
+/// Whether another read gives the same files: each is surely as it was, or has the same text.
+///
+/// # Errors
+/// As [`files`].
+pub(super) fn agrees(root: &Path, seen: &Seen, now: SystemTime) -> Result<bool, Problem> {
+    let failed = |error: io::Error| at_start(root, error.to_string());
+    let place = Place::of(root).map_err(failed)?;
+    let known = Known { files: &seen.files, stamps: &seen.stamps };
+    let clock = seen.stamps.at.is_some_and(|at| at <= now);
+    let (mut count, mut same) = (0, true);
+    entries(root, &place.root, |file| {
+        count += 1;
+        let sure = clock && known.text(&file.relative, file.stamp).is_some();
+        same = same && (sure || seen.files.get(&file.relative) == Some(&file.read()?));
+        Ok(())
+    })?;
+    if Place::of(root).map_err(failed)? != place {
+        return Err(changing(root));
+    }
+    Ok(same && count == seen.files.len())
+}
+
 /// The files below `place`, told of as below `root`.
 fn below(
     root: &Path,
@@ -133,7 +155,41 @@ fn below(
 ) -> Result<Seen, Problem> {
     let mut seen = Seen::default();
     seen.stamps.at = Some(now).filter(|_| tells_changes(place));
-    let mut directories = 0;
+    entries(root, place, |file| {
+        let text = match known.and_then(|known| known.text(&file.relative, file.stamp)) {
+            Some(text) => text.clone(),
+            None => file.read()?,
+        };
+        seen.stamps.of.insert(file.relative.clone(), file.stamp);
+        seen.files.insert(file.relative, text);
+        Ok(())
+    })?;
+    Ok(seen)
+}
+
+/// One file of a walk.
+struct Found<'a> {
+    relative: String,
+    stamp: Stamp,
+    entry: &'a fs::DirEntry,
+    /// As whoever asked would write it.
+    told: PathBuf,
+}
+
+impl Found<'_> {
+    fn read(&self) -> Result<String, Problem> {
+        fs::read_to_string(self.entry.path())
+            .map_err(|error| at_start(&self.told, error.to_string()))
+    }
+}
+
+/// Hands on every file below `place`, names that begin with a dot left out.
+fn entries(
+    root: &Path,
+    place: &Path,
+    mut each: impl FnMut(Found<'_>) -> Result<(), Problem>,
+) -> Result<(), Problem> {
+    let mut count = 0;
     let mut open = vec![String::new()];
     while let Some(directory) = open.pop() {
         let told = root.join(&directory);
@@ -144,29 +200,20 @@ fn below(
             if name.as_encoded_bytes().starts_with(b".") {
                 continue;
             }
-            let path = told.join(&name);
+            let told = told.join(&name);
             let Some(name) = name.to_str() else {
-                return Err(at_start(&path, "the name is not UTF-8".to_owned()));
+                return Err(at_start(&told, "the name is not UTF-8".to_owned()));
             };
             let relative =
                 if directory.is_empty() { name.to_owned() } else { format!("{directory}/{name}") };
-            let from = entry.path();
-            let Some(stamp) = stamp(&from, &path, seen.files.len() + directories)? else {
-                directories += 1;
-                open.push(relative);
-                continue;
-            };
-            let text = match known.and_then(|known| known.text(&relative, stamp)) {
-                Some(text) => text.clone(),
-                None => {
-                    fs::read_to_string(&from).map_err(|error| at_start(&path, error.to_string()))?
-                }
-            };
-            seen.stamps.of.insert(relative.clone(), stamp);
-            seen.files.insert(relative, text);
+            match stamp(&entry, &told, count)? {
+                Some(stamp) => each(Found { relative, stamp, entry: &entry, told })?,
+                None => open.push(relative),
+            }
+            count += 1;
         }
     }
-    Ok(seen)
+    Ok(())
 }
 
 /// Whether the file system changes a file's times with whatever changes the file: one in memory
@@ -180,9 +227,13 @@ fn tells_changes(place: &Path) -> bool {
 }
 
 /// What the file system says of a file that may be read; `None` for a directory.
-fn stamp(from: &Path, told: &Path, files: usize) -> Result<Option<Stamp>, Problem> {
+fn stamp(entry: &fs::DirEntry, told: &Path, files: usize) -> Result<Option<Stamp>, Problem> {
     let failed = |error: io::Error| at_start(told, error.to_string());
-    let metadata = fs::metadata(from).map_err(failed)?;
+    let metadata = match entry.file_type().map_err(failed)?.is_symlink() {
+        true => fs::metadata(entry.path()),
+        false => entry.metadata(),
+    };
+    let metadata = metadata.map_err(failed)?;
     if metadata.is_dir() {
         return match files < FILES_MAX {
             true => Ok(None),
@@ -224,7 +275,8 @@ mod tests {
         let check = |files: usize, bytes: u64, want: bool| {
             let file = fs::File::create(&path).unwrap();
             file.set_len(bytes).unwrap();
-            assert_eq!(stamp(&path, &path, files).is_ok(), want, "{files} {bytes}");
+            let entry = fs::read_dir(directory.path()).unwrap().next().unwrap().unwrap();
+            assert_eq!(stamp(&entry, &path, files).is_ok(), want, "{files} {bytes}");
         };
         check(FILES_MAX - 1, FILE_BYTES_MAX, true);
         check(FILES_MAX, 1, false);
@@ -247,6 +299,7 @@ mod tests {
             let again = again || !tells_changes(directory.path());
             let want = if again { fs::read_to_string(&path).unwrap() } else { "before".to_owned() };
             assert_eq!(second.files.get("a.md"), Some(&want));
+            assert_eq!(agrees(directory.path(), &first, second_at).unwrap(), !again);
         };
         check(s(10), s(11), &|| {}, false);
         check(s(0), s(11), &|| {}, true); // written too shortly before
@@ -263,6 +316,30 @@ mod tests {
             fs::File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
         };
         check(s(10), s(11), &dated_back, true);
+    }
+
+    #[test]
+    fn another_read_agrees_if_every_file_is_there_and_the_same() {
+        let directory = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| fs::write(directory.path().join(name), text).unwrap();
+        let (first, second) = (SystemTime::now(), SystemTime::now() + Duration::from_secs(1));
+        let check = |change: &dyn Fn(), want: bool| {
+            write("a.md", "one");
+            write("b.md", "two");
+            let _ = fs::remove_file(directory.path().join("c.md"));
+            let seen = files(directory.path(), None, first).unwrap();
+            change();
+            assert_eq!(agrees(directory.path(), &seen, second).unwrap(), want);
+        };
+        check(&|| {}, true);
+        check(&|| write("a.md", "one"), true);
+        check(&|| write("a.md", "eno"), false);
+        check(&|| write("c.md", ""), false);
+        check(&|| fs::remove_file(directory.path().join("b.md")).unwrap(), false);
+        let renamed = || {
+            fs::rename(directory.path().join("b.md"), directory.path().join("c.md")).unwrap();
+        };
+        check(&renamed, false);
     }
 
     #[test]
