@@ -9,6 +9,8 @@ use super::{Inspection, Request, store::Span};
 /// Processors that the content type chooses; rules choose the others.
 pub(super) const URLENCODED: &[u8] = b"URLENCODED";
 pub(super) const MULTIPART: &[u8] = b"MULTIPART";
+const JSON: &[u8] = b"JSON";
+const XML: &[u8] = b"XML";
 
 impl Inspection<'_> {
     pub(super) fn head(&mut self, request: &Request<'_>) {
@@ -31,15 +33,26 @@ impl Inspection<'_> {
         self.query(request.target);
     }
 
-    /// The processor for a content type.
+    /// The processor for a content type, unless a rule chooses another. JSON and XML are read
+    /// without a rule that says so: whoever leaves it out means no body to go by unseen.
     fn processor(&mut self, kind: &[u8]) -> Span {
-        let begins = |prefix: &[u8]| {
-            kind.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+        let essence = kind.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+        let essence = essence.to_ascii_lowercase();
+        let begins = |prefix: &[u8]| essence.starts_with(prefix);
+        let is_of = |format: &[u8], suffix: &[u8]| {
+            essence.ends_with(suffix)
+                || [&b"application/"[..], b"text/"]
+                    .iter()
+                    .any(|tree| essence.strip_prefix(*tree) == Some(format))
         };
         if begins(b"application/x-www-form-urlencoded") {
             self.store.put(URLENCODED)
         } else if begins(b"multipart/form-data") {
             self.store.put(MULTIPART)
+        } else if is_of(b"json", b"+json") {
+            self.store.put(JSON)
+        } else if is_of(b"xml", b"+xml") {
+            self.store.put(XML)
         } else {
             Span::default()
         }

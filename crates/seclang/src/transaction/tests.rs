@@ -645,3 +645,30 @@ fn a_set_says_its_threshold_or_has_none() {
     assert_eq!(load("").threshold(), 5);
     assert_eq!(read("SecRule ARGS \"@rx a\" \"id:1\"").expect("it loads").rules.threshold(), 0);
 }
+
+/// As a copy of the CRS without the engine's recommended configuration.
+#[test]
+fn a_body_is_read_by_its_type_where_no_rule_says_how() {
+    let rules = "SecRule ARGS|XML:/* \"@contains evil\" \"id:10,phase:2,pass\"\n";
+    let check = |kind: &str, body: &str, want: (&[u32], bool)| {
+        let (ids, health) = asked(rules, kind, "/", body.as_bytes());
+        assert_eq!((ids.as_slice(), health == Health::Ok), want, "{kind} {body}");
+    };
+    for kind in
+        ["application/json", "Application/JSON; charset=utf-8", "application/x.y+json", "text/json"]
+    {
+        check(kind, "{\"a\":\"evil\"}", (&[10], true));
+        check(kind, "{\"a\":\"fine\"}", (&[], true));
+        check(kind, "{\"a\":", (&[], false));
+    }
+    for kind in ["application/xml", "text/xml;charset=utf-8", "application/soap+xml"] {
+        check(kind, "<a>evil</a>", (&[10], true));
+        check(kind, "<a>", (&[], false));
+    }
+    check("text/plain", "{\"a\":\"evil\"}", (&[], true));
+    // A rule may choose another, or none.
+    let other =
+        format!("SecAction \"id:20,phase:1,nolog,ctl:requestBodyProcessor=URLENCODED\"\n{rules}");
+    let (ids, _) = asked(&other, "application/json", "/", b"a=evil");
+    assert!(ids.contains(&10), "{ids:?}");
+}
