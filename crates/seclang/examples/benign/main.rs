@@ -8,6 +8,8 @@
 
 mod corpus;
 mod crs;
+#[path = "../ftw/files.rs"]
+mod files;
 mod known;
 mod random;
 mod request;

@@ -15,6 +15,9 @@ use seclang::{File, Overlay, RuleSet, Settings};
 #[allow(dead_code, reason = "each test uses a part")]
 #[path = "../../examples/benign/crs.rs"]
 mod crs;
+#[allow(dead_code, reason = "each test uses a part")]
+#[path = "../../examples/ftw/files.rs"]
+mod files;
 #[path = "../../examples/benign/random.rs"]
 mod random;
 
