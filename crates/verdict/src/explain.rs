@@ -5,6 +5,7 @@
 //! It decides nothing: the answer is that of [`Policies::would_answer`], and a change is told only
 //! if the same policies, asked with it, answer otherwise. What was not tried is counted.
 
+mod beside;
 mod change;
 mod flip;
 mod nearest;
@@ -21,6 +22,7 @@ use crate::outcome::{Basis, Decision};
 use crate::question::RecordedQuestion;
 use crate::reads::Reads;
 use crate::trace::{Came, Kind, Step};
+use beside::Beside;
 
 pub use flip::{Flip, Search};
 use nearest::Near;
@@ -34,6 +36,12 @@ pub struct Explanation {
     pub determining: Vec<Explained>,
     /// Of a refusal: the permits that lacked least, nearest first.
     pub nearest: Vec<Explained>,
+    /// Forbids that would have determined it, but for an `unless` that is true.
+    pub excepted: Vec<Explained>,
+    /// Shadow policies that hold, and count for nothing.
+    pub shadow: Vec<Explained>,
+    /// Policies of this scope that were looked at for neither.
+    pub beside_left: usize,
     /// Changes of one attribute with which the answer is the other one, the smallest first.
     pub flips: Vec<Flip>,
     /// How far they were looked for.
@@ -152,7 +160,8 @@ impl Inquiry<'_> {
         let near = Near::of(&enforced, sought, self);
         let (flips, search) = flip::Asking::of(self, basis.decision).flips(&determining, &near);
         let nearest = if shown { near.shown } else { Vec::new() };
-        Explanation { basis, determining, nearest, flips, search }
+        let Beside { excepted, shadow, left: beside_left } = Beside::of(self);
+        Explanation { basis, determining, nearest, excepted, shadow, beside_left, flips, search }
     }
 
     /// One policy, by its `@id` or a link's id: what each of its parts comes to, whatever it had to

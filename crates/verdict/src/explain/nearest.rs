@@ -74,6 +74,11 @@ fn ranked<'a>(
     ranked.into_iter().map(|(_, _, explained)| explained).collect()
 }
 
+/// Its scope is true of the question.
+pub(super) fn in_scope(one: &Compiled, inputs: &Inputs) -> bool {
+    misses(&one.policy, inputs).count() == 0
+}
+
 /// What of principal, action and resource the scope is false of.
 fn misses(policy: &Policy, inputs: &Inputs) -> Misses {
     let request = &inputs.request;

@@ -381,3 +381,40 @@ fn an_undeclared_question_is_not_searched() {
     let found = explain(&policies, &case(ANN, "buy", "book", "{}"));
     assert_eq!((found.flips.len(), found.search.tried), (1, 1));
 }
+
+/// A guardrail that an exception took out of the answer is shown, and so is what shadow policies
+/// would have done; those that an exception had nothing to do with are not.
+#[test]
+fn what_stood_beside_the_answer_is_shown() {
+    let guardrails = "@id(\"score\") @refuse(\"blocked\") forbid (principal, action, resource) \
+         when { context.waf.score >= 5 } unless { context.conn.mtls };\n\
+         @id(\"limited\") @refuse(\"blocked\") forbid (principal, action, resource) \
+         when { context.rate.limited } unless { context.conn.mtls };\n\
+         @id(\"plain\") @refuse(\"blocked\") forbid (principal, action, resource) when { context.waf.score >= 90 };\n\
+         @id(\"either\") @refuse(\"blocked\") forbid (principal, action, resource) \
+         unless { context.conn.mtls } unless { context.conn.tls } when { context.waf.score >= 5 };\n\
+         @id(\"late\") @mode(\"shadow\") @refuse(\"blocked\") forbid (principal, action, resource) \
+         when { context.waf.score >= 7 };\n\
+         @id(\"later\") @mode(\"shadow\") @refuse(\"blocked\") forbid (principal, action, resource) \
+         when { context.waf.score >= 8 };";
+    let policies = load(&shop(&permit(SEE, "true"), guardrails));
+    let check = |facts: &str, decision: Decision, excepted: &[&str], shadow: &[&str]| {
+        let found = explain(&policies, &case(ANN, "see", "book", facts));
+        let ids = |all: &[verdict::Explained]| -> Vec<String> {
+            all.iter().map(|one| one.policy.clone()).collect()
+        };
+        assert_eq!(found.basis.decision, decision, "{facts}");
+        assert_eq!(ids(&found.excepted), excepted, "{facts}: {:#?}", found.excepted);
+        assert_eq!(ids(&found.shadow), shadow, "{facts}");
+        assert_eq!(found.beside_left, 0);
+    };
+    check(
+        "{ conn: { mtls: true }, waf: { score: 7 } }",
+        Decision::Allow,
+        &["either", "score"],
+        &["late"],
+    );
+    check("{ conn: { tls: true }, waf: { score: 6 } }", Decision::Deny, &["either"], &[]);
+    check("{ conn: { mtls: true }, waf: { score: 4 } }", Decision::Allow, &[], &[]);
+    check("{ waf: { score: 8 } }", Decision::Deny, &[], &["late", "later"]);
+}

@@ -26,6 +26,10 @@ use crate::config::{Config, Problem};
 const POLICIES: &str = "policies";
 
 /// Say why an answer is what it is, and what would turn it
+///
+/// Told are the policies that determined it, of a refusal the permits that came nearest, forbids
+/// that an `unless` excepts, and shadow policies that hold. Exit codes: 0 explained, 1 there is no
+/// such decision, its set is not there, or it does not come out again, 3 what is read is wrong.
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("asked").required(true).args(["from", "request"]))]
 pub(in crate::cli) struct Explain {

@@ -26,7 +26,8 @@ fn explained(
     also: &[Explained],
     out: &mut impl Write,
 ) -> std::io::Result<()> {
-    let Explanation { basis, determining, nearest, flips, search } = explanation;
+    let Explanation { basis, determining, nearest, excepted, shadow, beside_left, flips, search } =
+        explanation;
     match (basis.decision, basis.refusal) {
         (Decision::Allow, _) => writeln!(out, "  ALLOW")?,
         (Decision::Deny, Some(class)) => writeln!(out, "  DENY {}", class.as_str())?,
@@ -38,9 +39,13 @@ fn explained(
     if determining.is_empty() {
         writeln!(out, "  nothing permits it")?;
     }
-    for (role, policies) in
-        [("determining", determining.as_slice()), ("nearest", nearest), ("also", also)]
-    {
+    for (role, policies) in [
+        ("determining", determining.as_slice()),
+        ("nearest", nearest),
+        ("excepted", excepted),
+        ("shadow", shadow),
+        ("also", also),
+    ] {
         policies.iter().try_for_each(|one| policy(role, one, out))?;
     }
     flips.iter().try_for_each(|one| flip(one, out))?;
@@ -52,6 +57,7 @@ fn explained(
         (more, "more changes would turn it, none of them smaller"),
         (untried, "more changes that policies suggest were not tried"),
         (policies_left, "more policies were not looked at for changes"),
+        (*beside_left, "more policies were not looked at for exceptions and shadow"),
     ] {
         if count > 0 {
             writeln!(out, "  {count} {what}")?;
