@@ -24,7 +24,7 @@ const NEW: &str = "new set";
 ///
 /// # Errors
 ///
-/// There is no way to wait for a solver, or a schema has no actions to compare.
+/// There is no way to wait for a solver, a schema has no actions to compare, or a link is no policy.
 pub fn diff(old: &Policies, new: &Policies, means: &Means) -> Result<Diff, Error> {
     let deadline = Instant::now() + means.deadline;
     let sets = Sets { old: Side::of(old)?, new: Side::of(new)? };
@@ -43,7 +43,7 @@ pub fn diff(old: &Policies, new: &Policies, means: &Means) -> Result<Diff, Error
         }
         compared
     })?;
-    let (changes, notes) = (changes(&sets), notes(&sets));
+    let (changes, notes) = (changes(&sets)?, notes(&sets));
     let open = sets.old.set.digests().entities != sets.new.set.digests().entities
         || changes.iter().any(|change| change.what == "until");
     Ok(Diff { changes, notes, open, environments: compared })
@@ -58,7 +58,7 @@ fn same(a: &Policy, b: &Policy) -> bool {
     a.effect() == b.effect() && condition(a) == condition(b)
 }
 
-fn changes(sets: &Sets<'_>) -> Vec<Change> {
+fn changes(sets: &Sets<'_>) -> Result<Vec<Change>, Error> {
     let asks = (sets.old.set.obligations(), sets.new.set.obligations());
     let ends = (sets.old.set.ends(), sets.new.set.ends());
     let mut changes = Vec::new();
@@ -76,9 +76,9 @@ fn changes(sets: &Sets<'_>) -> Vec<Change> {
         }
     };
     differ(&sets.old.deciding, &sets.new.deciding, false);
-    differ(&sets.old.set.in_shadow(), &sets.new.set.in_shadow(), true);
+    differ(&sets.old.set.in_shadow()?, &sets.new.set.in_shadow()?, true);
     changes.sort();
-    changes
+    Ok(changes)
 }
 
 fn notes(sets: &Sets<'_>) -> Vec<String> {

@@ -100,7 +100,7 @@ pub(crate) struct Side<'a> {
 impl<'a> Side<'a> {
     pub(crate) fn of(set: &'a Policies) -> Result<Self, Error> {
         let environments = Environments::of(set)?;
-        Ok(Self { set, environments, deciding: set.deciding() })
+        Ok(Self { set, environments, deciding: set.deciding()? })
     }
 
     /// The policies that can have a say in this environment; none if the schema does not have it.

@@ -53,6 +53,9 @@ pub enum Error {
     /// The actions of a set's schema.
     #[error("the schema's actions cannot be read: {0}")]
     Actions(String),
+    /// A link.
+    #[error(transparent)]
+    Link(#[from] verdict::proof::LinkError),
 }
 
 /// Runs what waits for a solver, on a runtime of its own.

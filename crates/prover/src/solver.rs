@@ -20,7 +20,7 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::{Instant, error::Elapsed, timeout};
 
 /// Longest model that is read, bytes. Ours have a few hundred lines.
-const MODEL_BYTES_MAX: usize = 16 << 20;
+const MODEL_BYTES_MAX: usize = 1 << 20;
 /// Longest line of an answer, bytes.
 const LINE_BYTES_MAX: u64 = 1 << 20;
 /// What the process gets beyond the time that it was told, to say that the time is up.
@@ -173,13 +173,15 @@ impl Process {
     /// Adds one line of what it says to `to`.
     async fn line(&mut self, to: &mut String) -> Result<(), SolverError> {
         let mut limited = (&mut self.answers).take(LINE_BYTES_MAX);
-        let read = limited.read_line(to).await?;
-        match read {
-            0 => Err(SolverError::Solver("it ended without an answer".to_owned())),
-            _ if to.len() > MODEL_BYTES_MAX || !to.ends_with('\n') => {
-                Err(SolverError::Solver("its answer has no end".to_owned()))
-            }
-            _ => Ok(()),
+        // Whatever a line is added to is looked at again for each.
+        let mut line = String::new();
+        if limited.read_line(&mut line).await? == 0 {
+            return Err(SolverError::Solver("it ended without an answer".to_owned()));
+        }
+        to.push_str(&line);
+        match to.len() <= MODEL_BYTES_MAX && to.ends_with('\n') {
+            true => Ok(()),
+            false => Err(SolverError::Solver("its answer has no end".to_owned())),
         }
     }
 

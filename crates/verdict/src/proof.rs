@@ -60,15 +60,24 @@ pub struct MadeUp {
     pub context: Context,
 }
 
+/// A link that cannot be written as the policy that it makes, so that nothing is proved of it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the link `{link}` cannot be written as a policy: {reason}")]
+pub struct LinkError {
+    /// Its id.
+    pub link: String,
+    /// What Cedar says.
+    pub reason: String,
+}
+
 /// The policy; of a link, a static one in which its slots are filled in.
-fn filled(policy: &Policy) -> Policy {
+fn filled(policy: &Policy) -> Result<Policy, LinkError> {
     if policy.template_id().is_none() {
-        return policy.clone();
+        return Ok(policy.clone());
     }
-    let json = policy.to_json().ok();
-    let filled = json.and_then(|json| Policy::from_json(Some(policy.id().clone()), json).ok());
-    // What is left of a slot is never proved: a solver has no word for it.
-    filled.unwrap_or_else(|| policy.clone())
+    let failed = |reason: String| LinkError { link: policy.id().to_string(), reason };
+    let json = policy.to_json().map_err(|error| failed(error.to_string()))?;
+    Policy::from_json(Some(policy.id().clone()), json).map_err(|error| failed(error.to_string()))
 }
 
 impl Policies {
@@ -79,20 +88,28 @@ impl Policies {
 
     /// The policies that decide, by id. A link is here as the policy that it makes, unless it was
     /// over at the load.
-    pub fn deciding(&self) -> BTreeMap<String, Policy> {
+    ///
+    /// # Errors
+    ///
+    /// A link is no policy that Cedar can write.
+    pub fn deciding(&self) -> Result<BTreeMap<String, Policy>, LinkError> {
         self.by_id(false)
     }
 
     /// The policies in shadow, by id.
-    pub fn in_shadow(&self) -> BTreeMap<String, Policy> {
+    ///
+    /// # Errors
+    ///
+    /// A link is no policy that Cedar can write.
+    pub fn in_shadow(&self) -> Result<BTreeMap<String, Policy>, LinkError> {
         self.by_id(true)
     }
 
-    fn by_id(&self, shadow: bool) -> BTreeMap<String, Policy> {
+    fn by_id(&self, shadow: bool) -> Result<BTreeMap<String, Policy>, LinkError> {
         let at_ms = self.at_ms(0);
         let all = self.policies.iter().filter(|one| one.meta.shadow == shadow);
         let all = all.filter(|one| !one.until.is_over(at_ms));
-        all.map(|one| (one.id().to_owned(), filled(&one.policy))).collect()
+        all.map(|one| Ok((one.id().to_owned(), filled(&one.policy)?))).collect()
     }
 
     /// How many links hold, and will end.

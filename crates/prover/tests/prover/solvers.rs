@@ -54,6 +54,7 @@ fn a_solver_that_fails_leaves_the_environment_undecided() {
     check("read line; echo sat; echo '(model'; exec cat > /dev/null", "no answer: `(model`");
     check("read line; echo sat; echo '('; echo ')'; exec cat > /dev/null", "the solver");
     check("exec cat /dev/zero", "no end");
+    check("echo sat; echo '('; exec yes '(define-fun x () Int 1)'", "no end");
 }
 
 /// What it takes for its word is held against the authorizer.

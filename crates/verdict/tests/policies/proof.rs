@@ -57,7 +57,7 @@ fn an_invariant_is_handed_out_and_decides_nothing() {
     assert_eq!(without.invariants().len(), 0);
     assert_eq!(with.invariants().len(), 1);
     assert_eq!(with.digests(), without.digests());
-    assert_eq!(with.deciding().keys().collect::<Vec<_>>(), ["see"]);
+    assert_eq!(with.deciding().unwrap().keys().collect::<Vec<_>>(), ["see"]);
     let asked = asked(&with, "Shop::Action::\"see\"", r#"{"price": 2}"#);
     assert_eq!(with.judge(&asked), without.judge(&asked));
     assert!(with.matches(&with.invariants()[0], &asked));
