@@ -45,7 +45,10 @@ impl Ruleset {
     /// Every problem of every file, and of what routes make of the rules.
     pub fn load(config: &config::Waf, before: Option<&Self>) -> Result<Self, Vec<Problem>> {
         let read = match config.files.as_slice() {
-            [] => Self::own()?,
+            [] => match before.filter(|before| before.read.named.is_empty()) {
+                Some(before) => before.clone(),
+                None => Self::own()?,
+            },
             files => Self::of_files(files, before)?,
         };
         let settings: Vec<RuleSettings> =

@@ -36,8 +36,10 @@ pub(crate) fn line(arguments: &[&str]) -> Result<()> {
 pub(crate) fn verdict() -> Result<()> {
     obtain(&BUILD)?;
     // the whole workspace, or cargo builds dependencies again with the features of a part
-    succeed(&mut cargo(&["build", "--workspace", "--example", "figures", "--locked"])?)?;
+    let examples = ["--example", "figures", "--example", "reload"];
+    succeed(cargo(&["build", "--workspace", "--locked"])?.args(examples))?;
     let mut bench = Command::new(built()?.join("examples/figures"));
+    bench.arg(built()?.join("examples/reload"));
     Err(bench.exec()).context("start the bench")
 }
 

@@ -5,6 +5,7 @@
 //! compares those of what comes out. The directory belongs to one gateway; copies of its files may
 //! lie together with those of others.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, DirBuilder, File};
 use std::io;
@@ -58,15 +59,15 @@ pub enum KeptError {
 
 /// A kept set, as its file holds it.
 #[derive(Debug, Serialize, Deserialize)]
-struct Stored {
+struct Stored<'a> {
     format: u32,
-    digests: Digests,
-    revision: Option<String>,
-    author: Option<String>,
+    digests: Cow<'a, Digests>,
+    revision: Option<Cow<'a, str>>,
+    author: Option<Cow<'a, str>>,
     sealed: bool,
-    annotations: BTreeSet<String>,
-    global: BTreeSet<String>,
-    files: BTreeMap<String, String>,
+    annotations: Cow<'a, BTreeSet<String>>,
+    global: Cow<'a, BTreeSet<String>>,
+    files: Cow<'a, BTreeMap<String, String>>,
 }
 
 impl Kept {
@@ -166,57 +167,59 @@ pub fn find(directory: &Path, digests: &Digests) -> Result<(Bundle, Policies), K
 fn load(path: &Path, to_serve: bool) -> Result<(Bundle, Policies), KeptError> {
     let bytes = fs::read(path).map_err(|source| KeptError::Io { path: path.to_owned(), source })?;
     let broken = |reason: String| KeptError::Broken { path: path.to_owned(), reason };
-    let stored: Stored =
+    let stored: Stored<'_> =
         serde_json::from_slice(&bytes).map_err(|error| broken(error.to_string()))?;
     let Stored { format, digests, revision, author, sealed, annotations, global, files } = stored;
     if format != FORMAT {
         return Err(broken(format!("its format is {format}, not {FORMAT}")));
     }
+    let (annotations, global) = (annotations.into_owned(), global.into_owned());
     let like = Source { annotations, global, ..Source::default() };
-    let mut source = super::source(parent(path), files, like).map_err(|problems| {
+    let mut source = super::source(parent(path), files.into_owned(), like).map_err(|problems| {
         broken(problems.first().map(ToString::to_string).unwrap_or_default())
     })?;
     source.now_ms = source.now_ms.filter(|_| to_serve);
     let policies = Policies::load(&source).map_err(|problems| {
         broken(problems.first().map(ToString::to_string).unwrap_or_default())
     })?;
-    if *policies.digests() != digests || path != file(parent(path), &digests.set()) {
+    if *policies.digests() != *digests || path != file(parent(path), &digests.set()) {
         return Err(broken(
             "it is not the set that was kept, or this version's schema is another".to_owned(),
         ));
     }
+    let (revision, author) = (revision.map(Cow::into_owned), author.map(Cow::into_owned));
     let declared = Declared { revision, author };
     Ok((Bundle { source, declared, sealed, stamps: Stamps::default() }, policies))
 }
 
-fn stored(bundle: &Bundle, digests: &Digests) -> Stored {
-    let Bundle { source, declared, sealed, .. } = bundle.clone();
+fn stored<'a>(bundle: &'a Bundle, digests: &'a Digests) -> Stored<'a> {
+    let Bundle { source, declared, sealed, .. } = bundle;
     let Source { files, annotations, global, .. } = source;
     let Declared { revision, author } = declared;
     Stored {
         format: FORMAT,
-        digests: digests.clone(),
-        revision,
-        author,
-        sealed,
-        annotations,
-        global,
-        files,
+        digests: Cow::Borrowed(digests),
+        revision: revision.as_deref().map(Cow::Borrowed),
+        author: author.as_deref().map(Cow::Borrowed),
+        sealed: *sealed,
+        annotations: Cow::Borrowed(annotations),
+        global: Cow::Borrowed(global),
+        files: Cow::Borrowed(files),
     }
 }
 
 /// The file holds this set as it is, labels included.
 fn is_there(path: &Path, bundle: &Bundle) -> bool {
     let stored =
-        fs::read(path).ok().and_then(|bytes| serde_json::from_slice::<Stored>(&bytes).ok());
+        fs::read(path).ok().and_then(|bytes| serde_json::from_slice::<Stored<'_>>(&bytes).ok());
     stored.is_some_and(|stored| {
         stored.format == FORMAT
-            && stored.revision == bundle.declared.revision
-            && stored.author == bundle.declared.author
+            && stored.revision.as_deref() == bundle.declared.revision.as_deref()
+            && stored.author.as_deref() == bundle.declared.author.as_deref()
             && stored.sealed == bundle.sealed
-            && stored.annotations == bundle.source.annotations
-            && stored.global == bundle.source.global
-            && stored.files == bundle.source.files
+            && *stored.annotations == bundle.source.annotations
+            && *stored.global == bundle.source.global
+            && *stored.files == bundle.source.files
     })
 }
 

@@ -7,7 +7,8 @@
 //! same file, length and times, and times that were past when it was read, so that whatever was
 //! written since has left others.
 
-use std::collections::{BTreeMap, HashMap};
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
@@ -42,10 +43,18 @@ pub(super) struct Seen {
 pub struct Stamps {
     /// When the read began.
     at: Option<SystemTime>,
-    of: HashMap<String, Stamp>,
+    /// By path, in order.
+    of: Vec<Found>,
 }
 
-/// Of one file.
+/// One file of a walk: its path, relative to where the walk began, and what was said of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Found {
+    relative: String,
+    stamp: Stamp,
+}
+
+/// What the file system says of one file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Stamp {
     file: (u64, u64),
@@ -62,11 +71,32 @@ pub(super) struct Known<'a> {
 }
 
 impl<'a> Known<'a> {
-    /// The text of a file that is as it was.
-    fn text(self, path: &str, now: Stamp) -> Option<&'a String> {
-        let then = self.stamps.of.get(path).filter(|then| **then == now)?;
-        let at = self.stamps.at?;
-        then.is_before(at).then(|| self.files.get(path))?
+    /// The text of each file that is as it was. It is to be asked for files by path, in order.
+    fn texts(self) -> impl FnMut(&Found) -> Option<&'a String> {
+        let (mut stamps, mut files) = (self.stamps.of.iter(), self.files.iter());
+        let at = self.stamps.at;
+        move |now: &Found| {
+            let path = now.relative.as_str();
+            let then = at_path(&mut stamps, path, |then| &then.relative)?;
+            let (_, text) = at_path(&mut files, path, |(path, _)| path)?;
+            (then.stamp == now.stamp && now.stamp.is_before(at?)).then_some(text)
+        }
+    }
+}
+
+/// What `sorted` has at `path`, having gone past what is before it.
+fn at_path<'a, T>(
+    sorted: &mut (impl Iterator<Item = T> + Clone),
+    path: &str,
+    path_of: impl Fn(&T) -> &'a str,
+) -> Option<T> {
+    loop {
+        let next = sorted.clone().next()?;
+        match path_of(&next).cmp(path) {
+            Ordering::Less => drop(sorted.next()),
+            Ordering::Equal => return sorted.next(),
+            Ordering::Greater => return None,
+        }
     }
 }
 
@@ -131,19 +161,19 @@ impl Place {
 pub(super) fn agrees(root: &Path, seen: &Seen, now: SystemTime) -> Result<bool, Problem> {
     let failed = |error: io::Error| at_start(root, error.to_string());
     let place = Place::of(root).map_err(failed)?;
-    let known = Known { files: &seen.files, stamps: &seen.stamps };
+    let found = list(root, &place.root)?;
     let clock = seen.stamps.at.is_some_and(|at| at <= now);
-    let (mut count, mut same) = (0, true);
-    entries(root, &place.root, |file| {
-        count += 1;
-        let sure = clock && known.text(&file.relative, file.stamp).is_some();
-        same = same && (sure || seen.files.get(&file.relative) == Some(&file.read()?));
-        Ok(())
-    })?;
+    let mut texts = Known { files: &seen.files, stamps: &seen.stamps }.texts();
+    let mut same = found.len() == seen.files.len();
+    for file in &found {
+        let sure = texts(file).is_some() && clock;
+        same = same
+            && (sure || seen.files.get(&file.relative) == Some(&read(root, &place.root, file)?));
+    }
     if Place::of(root).map_err(failed)? != place {
         return Err(changing(root));
     }
-    Ok(same && count == seen.files.len())
+    Ok(same)
 }
 
 /// The files below `place`, told of as below `root`.
@@ -153,44 +183,26 @@ fn below(
     known: Option<Known<'_>>,
     now: SystemTime,
 ) -> Result<Seen, Problem> {
-    let mut seen = Seen::default();
-    seen.stamps.at = Some(now).filter(|_| tells_changes(place));
-    entries(root, place, |file| {
-        let text = match known.and_then(|known| known.text(&file.relative, file.stamp)) {
-            Some(text) => text.clone(),
-            None => file.read()?,
-        };
-        seen.stamps.of.insert(file.relative.clone(), file.stamp);
-        seen.files.insert(file.relative, text);
-        Ok(())
-    })?;
-    Ok(seen)
+    let of = list(root, place)?;
+    let mut known = known.map(Known::texts);
+    let text = |file: &Found| match known.as_mut().and_then(|texts| texts(file)) {
+        Some(text) => Ok((file.relative.clone(), text.clone())),
+        None => Ok((file.relative.clone(), read(root, place, file)?)),
+    };
+    let files = of.iter().map(text).collect::<Result<Vec<_>, Problem>>()?.into_iter().collect();
+    let at = Some(now).filter(|_| tells_changes(place));
+    Ok(Seen { files, stamps: Stamps { at, of } })
 }
 
-/// One file of a walk.
-struct Found<'a> {
-    relative: String,
-    stamp: Stamp,
-    entry: &'a fs::DirEntry,
-    /// As whoever asked would write it.
-    told: PathBuf,
+fn read(root: &Path, place: &Path, file: &Found) -> Result<String, Problem> {
+    fs::read_to_string(place.join(&file.relative))
+        .map_err(|error| at_start(&root.join(&file.relative), error.to_string()))
 }
 
-impl Found<'_> {
-    fn read(&self) -> Result<String, Problem> {
-        fs::read_to_string(self.entry.path())
-            .map_err(|error| at_start(&self.told, error.to_string()))
-    }
-}
-
-/// Hands on every file below `place`, names that begin with a dot left out.
-fn entries(
-    root: &Path,
-    place: &Path,
-    mut each: impl FnMut(Found<'_>) -> Result<(), Problem>,
-) -> Result<(), Problem> {
-    let mut count = 0;
-    let mut open = vec![String::new()];
+/// Every file below `place` by path, in order, names that begin with a dot left out.
+fn list(root: &Path, place: &Path) -> Result<Vec<Found>, Problem> {
+    let mut found = Vec::new();
+    let (mut count, mut open) = (0, vec![String::new()]);
     while let Some(directory) = open.pop() {
         let told = root.join(&directory);
         let failed = |error: io::Error| at_start(&told, error.to_string());
@@ -200,20 +212,25 @@ fn entries(
             if name.as_encoded_bytes().starts_with(b".") {
                 continue;
             }
-            let told = told.join(&name);
             let Some(name) = name.to_str() else {
-                return Err(at_start(&told, "the name is not UTF-8".to_owned()));
+                return Err(at_start(&told.join(name), "the name is not UTF-8".to_owned()));
             };
-            let relative =
-                if directory.is_empty() { name.to_owned() } else { format!("{directory}/{name}") };
-            match stamp(&entry, &told, count)? {
-                Some(stamp) => each(Found { relative, stamp, entry: &entry, told })?,
+            let relative = if directory.is_empty() {
+                name.to_owned()
+            } else {
+                [&directory, "/", name].concat()
+            };
+            let stamp =
+                stamp(&entry, count).map_err(|message| at_start(&root.join(&relative), message))?;
+            match stamp {
+                Some(stamp) => found.push(Found { relative, stamp }),
                 None => open.push(relative),
             }
             count += 1;
         }
     }
-    Ok(())
+    found.sort_unstable_by(|one, other| one.relative.cmp(&other.relative));
+    Ok(found)
 }
 
 /// Whether the file system changes a file's times with whatever changes the file: one in memory
@@ -227,8 +244,11 @@ fn tells_changes(place: &Path) -> bool {
 }
 
 /// What the file system says of a file that may be read; `None` for a directory.
-fn stamp(entry: &fs::DirEntry, told: &Path, files: usize) -> Result<Option<Stamp>, Problem> {
-    let failed = |error: io::Error| at_start(told, error.to_string());
+///
+/// # Errors
+/// Why it may not.
+fn stamp(entry: &fs::DirEntry, files: usize) -> Result<Option<Stamp>, String> {
+    let failed = |error: io::Error| error.to_string();
     let metadata = match entry.file_type().map_err(failed)?.is_symlink() {
         true => fs::metadata(entry.path()),
         false => entry.metadata(),
@@ -237,17 +257,17 @@ fn stamp(entry: &fs::DirEntry, told: &Path, files: usize) -> Result<Option<Stamp
     if metadata.is_dir() {
         return match files < FILES_MAX {
             true => Ok(None),
-            false => Err(at_start(told, format!("more than {FILES_MAX} files and directories"))),
+            false => Err(format!("more than {FILES_MAX} files and directories")),
         };
     }
     // Reading a pipe or a device might never end.
     if !metadata.is_file() {
-        return Err(at_start(told, "neither a file nor a directory".to_owned()));
+        return Err("neither a file nor a directory".to_owned());
     }
     if metadata.len() > FILE_BYTES_MAX || files >= FILES_MAX {
-        let message =
-            format!("more than {FILES_MAX} files, or more than {FILE_BYTES_MAX} bytes in one");
-        return Err(at_start(told, message));
+        return Err(format!(
+            "more than {FILES_MAX} files, or more than {FILE_BYTES_MAX} bytes in one"
+        ));
     }
     Ok(Some(Stamp::of(&metadata)))
 }
@@ -276,7 +296,7 @@ mod tests {
             let file = fs::File::create(&path).unwrap();
             file.set_len(bytes).unwrap();
             let entry = fs::read_dir(directory.path()).unwrap().next().unwrap().unwrap();
-            assert_eq!(stamp(&entry, &path, files).is_ok(), want, "{files} {bytes}");
+            assert_eq!(stamp(&entry, files).is_ok(), want, "{files} {bytes}");
         };
         check(FILES_MAX - 1, FILE_BYTES_MAX, true);
         check(FILES_MAX, 1, false);
