@@ -59,11 +59,20 @@ pub fn main() -> ExitCode {
         Verb::Audit(audit) => audit.run(&mut out),
     };
     let code = done.unwrap_or_else(|error| {
-        eprintln!("portcullis: {error:#}");
+        // Whoever read it, as `head` does, has enough.
+        if !is_broken_pipe(&error) {
+            eprintln!("portcullis: {error:#}");
+        }
         FAILED
     });
     match out.flush() {
         Ok(()) => ExitCode::from(code),
         Err(_) => ExitCode::from(FAILED),
     }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let is_of = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
+    let mut causes = error.chain();
+    causes.any(|cause| cause.downcast_ref().is_some_and(is_of))
 }

@@ -13,7 +13,7 @@ use crate::config::Problem;
 /// How it is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub(super) enum Format {
-    /// For people, with the counts in the last line
+    /// For people
     #[default]
     Text,
     /// One JSON document

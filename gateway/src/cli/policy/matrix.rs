@@ -7,11 +7,14 @@ use super::format::{Format, document, invalid};
 use crate::cli::OK;
 
 /// Print who can do what: the answer for each principal, action and resource of the cases
+///
+/// The text is what `matrix.txt` holds, to be reviewed and compared, so no counts follow it. Exit
+/// codes: 0 printed, 3 the policies or the cases do not load.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Matrix {
     #[command(flatten)]
     directory: Directory,
-    /// How it is told; the text is what `matrix.txt` holds
+    /// How it is told
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }

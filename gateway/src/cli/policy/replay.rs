@@ -23,6 +23,10 @@ use crate::config::{Config, Problem};
 use tally::Tally;
 
 /// Ask recorded decisions again, of the policies that made them or of a candidate
+///
+/// Exit codes: 0 nothing that fails, 1 without a candidate an answer did not come out again or
+/// cannot be asked, with one what --fail-on names, and in any case no decision or a record that
+/// cannot be read; 3 a set does not load.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Replay {
     /// A spool, the evidence of a sink, or a file with one event a line; `-` for standard input

@@ -14,6 +14,9 @@ use super::{Directory, report, runs};
 use crate::cli::{FAILED, OK};
 
 /// Run the cases of a policies directory
+///
+/// Exit codes: 0 every case came out as expected, 1 one did not, there is none, or the coverage is
+/// below --min-coverage, 3 the policies or the cases do not load.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Test {
     #[command(flatten)]
@@ -162,7 +165,11 @@ impl Report {
 
 #[cfg(test)]
 mod tests {
+    use verdict::Class;
+
+    use super::super::cases_in;
     use super::*;
+    use crate::config::Yaml;
 
     const POLICY: &str = "@id(\"a\")
 permit (principal, action, resource in Portcullis::Api::\"orders\")
@@ -222,5 +229,24 @@ unless { context.rate.limited };
     fn coverage_below_the_least_fails() {
         assert_eq!(run(Some(25)).0, OK);
         assert_eq!(run(Some(26)).0, FAILED);
+    }
+
+    /// What the README shows of cases is a file of cases, and comes out of the policies beside it.
+    #[test]
+    fn the_cases_of_the_readme_pass() {
+        let policies = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies");
+        let page = std::fs::read_to_string(policies.join("README.md")).unwrap();
+        let shown = page.split("## Cases").nth(1).unwrap();
+        let shown = shown.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+        let yaml = Yaml::parse(Path::new("README.md"), shown.as_bytes()).unwrap();
+        let cases = cases_in(&yaml).unwrap();
+        assert_eq!(cases.len(), 2);
+        let policies = Directory::of(policies).policies().unwrap();
+        for CaseResult { name, failures, .. } in cases::run_cases(&policies, &cases) {
+            assert!(failures.is_empty(), "{name}: {failures:#?}");
+        }
+        for class in Class::ALL {
+            assert!(page.contains(&format!("`{}`", class.as_str())), "{class:?}");
+        }
     }
 }
