@@ -5,6 +5,7 @@ mod build;
 mod compile;
 mod dialect;
 mod directive;
+mod literals;
 mod needs;
 mod operator;
 mod overlay;
@@ -13,6 +14,7 @@ mod select;
 mod set;
 mod template;
 mod update;
+mod words;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -28,6 +30,7 @@ pub(crate) use pattern::Pattern;
 pub(crate) use select::{Key, Selector, Targets};
 pub use set::{Fetch, File, Loaded, RuleSet, Wanted};
 pub(crate) use template::{Piece, Template};
+pub(crate) use words::{WordSet, Words};
 
 /// Phases of a transaction.
 pub(crate) const PHASES: usize = 5;
@@ -64,6 +67,7 @@ pub(crate) struct Program {
     pub(crate) groups: Vec<Group>,
     pub(crate) selectors: Vec<Selector>,
     pub(crate) patterns: Vec<Pattern>,
+    pub(crate) words: Words,
     pub(crate) tags: Vec<String>,
     /// What the files are called.
     pub(crate) files: Vec<String>,

@@ -6,7 +6,12 @@ use std::borrow::Cow;
 
 /// The text, with a space for each such number.
 pub(super) fn blanked(text: &[u8]) -> Cow<'_, [u8]> {
-    if !text.iter().any(|byte| byte.eq_ignore_ascii_case(&b'e')) {
+    let pairs = text.iter().zip(text.iter().skip(1));
+    let begins = |(one, next): (&u8, &u8)| {
+        (one.is_ascii_digit() || *one == b'.') && next.eq_ignore_ascii_case(&b'e')
+    };
+    // No short cut within: so that many bytes are looked at in one step.
+    if !pairs.map(begins).fold(false, |any, begins| any | begins) {
         return Cow::Borrowed(text);
     }
     let mut out: Option<Vec<u8>> = None;

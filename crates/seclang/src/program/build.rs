@@ -13,7 +13,7 @@ use crate::{
 
 use super::{
     Change, Engine, File, Needs, Operator, Pattern, Selector, Targets, Template, TxName, Verdict,
-    Wanted, set::Fetch,
+    Wanted, set::Fetch, words::WordLists,
 };
 
 /// Files that include one another, at most.
@@ -122,6 +122,7 @@ pub(crate) struct Building<'a> {
     /// The rule read last could not be read, so what is chained to it is not either.
     pub(crate) broken: bool,
     pub(crate) patterns: Vec<Pattern>,
+    pub(crate) words: WordLists,
     pattern_numbers: HashMap<String, u32>,
     pub(crate) selectors: Vec<Selector>,
     selector_numbers: HashMap<String, u32>,
@@ -159,6 +160,7 @@ impl<'a> Building<'a> {
             pattern_fault: None,
             broken: false,
             patterns: Vec::new(),
+            words: WordLists::default(),
             pattern_numbers: HashMap::new(),
             selectors: Vec::new(),
             selector_numbers: HashMap::new(),
@@ -299,8 +301,11 @@ impl<'a> Building<'a> {
             let needs = self.patterns.get(*known as usize).map(|pattern| pattern.needs.clone());
             return Ok((*known, needs.unwrap_or_default()));
         }
-        let pattern = Pattern::new(written)?;
+        let mut pattern = Pattern::new(written)?;
         let next = number(self.patterns.len());
+        if let Some(texts) = pattern.texts.take() {
+            pattern.needs.words = self.words.add(texts.iter().map(Vec::as_slice));
+        }
         let needs = pattern.needs.clone();
         self.patterns.push(pattern);
         self.pattern_numbers.insert(written.to_owned(), next);

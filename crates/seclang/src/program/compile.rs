@@ -223,6 +223,7 @@ impl Building<'_> {
         program.files = self.sources.iter().map(|source| source.name.clone()).collect();
         program.selectors = self.selectors;
         program.patterns = self.patterns;
+        program.words = self.words.ready();
         program.tags = self.tags;
         program.tx_names = self.tx_names;
         program.tx_slots = self.tx_slots;

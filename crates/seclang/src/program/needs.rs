@@ -3,6 +3,7 @@
 
 use regex_syntax::hir::{Class, Hir, HirKind};
 
+use super::WordSet;
 use crate::byte_set::ByteSet;
 
 /// Sets kept of a pattern; the rarest bytes first.
@@ -18,6 +19,8 @@ pub(crate) struct Needs {
     pub(crate) clauses: Box<[ByteSet]>,
     /// So many bytes are there.
     pub(crate) len_min: usize,
+    /// A word of this set is there.
+    pub(crate) words: Option<WordSet>,
 }
 
 impl Needs {
@@ -28,6 +31,7 @@ impl Needs {
         Self {
             clauses: clauses.into_boxed_slice(),
             len_min: hir.properties().minimum_len().unwrap_or(0),
+            words: None,
         }
     }
 
@@ -41,14 +45,14 @@ impl Needs {
             set = set.and(rarest.map_or(ByteSet::ALL, |byte| both_cases(*byte)));
             len_min = len_min.min(phrase.len());
         }
-        Self { clauses: Box::new([set]), len_min }
+        Self { clauses: Box::new([set]), len_min, words: None }
     }
 
     /// What `@contains`, `@streq` and the like need: every byte of the argument.
     pub(crate) fn of_text(text: &[u8]) -> Self {
         let mut clauses: Vec<ByteSet> = text.iter().map(|byte| ByteSet::of(&[*byte])).collect();
         tidy(&mut clauses);
-        Self { clauses: clauses.into_boxed_slice(), len_min: text.len() }
+        Self { clauses: clauses.into_boxed_slice(), len_min: text.len(), words: None }
     }
 
     /// A text of which these bytes are may match.
@@ -66,7 +70,7 @@ fn weight(set: ByteSet) -> u32 {
     set.bytes().map(commonness).sum()
 }
 
-fn commonness(byte: u8) -> u32 {
+pub(super) fn commonness(byte: u8) -> u32 {
     match byte {
         b'a' | b'e' | b'i' | b'o' | b'n' | b's' | b't' | b'r' => 60,
         b'l' | b'c' | b'd' | b'm' | b'u' | b'p' | b'h' | b'g' => 40,

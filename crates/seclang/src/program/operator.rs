@@ -71,7 +71,11 @@ impl Building<'_> {
         match Check::read(name, &argument.text) {
             Some(Ok(Check::Always)) => Ok((Operator::Always, Needs::default())),
             Some(Ok(check)) => {
-                let needs = needs(&check, &argument.text);
+                let mut needs = needs(&check, &argument.text);
+                if let (Check::Phrases(_), false) = (&check, argument.text.contains('|')) {
+                    let phrases = argument.text.split_ascii_whitespace().map(str::as_bytes);
+                    needs.words = self.words.add(phrases);
+                }
                 Ok((Operator::Check(check), needs))
             }
             Some(Err(error)) => Err(Fault::new(argument.at, error)),
@@ -109,6 +113,7 @@ impl Building<'_> {
         if operator.starts_with("pm") {
             let phrases = Phrases::of_file(&all).map_err(fault)?;
             needs = Needs::of_phrases(phrase_lines(&all));
+            needs.words = self.words.add(phrase_lines(&all));
             check = Some(Check::Phrases(phrases));
         }
         let check = match check {

@@ -7,7 +7,7 @@
 use regex::bytes::{Regex, RegexBuilder};
 use regex_syntax::ParserBuilder;
 
-use super::{dialect::translate, needs::Needs};
+use super::{dialect::translate, literals, needs::Needs};
 
 /// Bytes that a compiled pattern may take, and that its automaton may at run time.
 const PATTERN_BYTES_MAX: usize = 10 << 20;
@@ -21,6 +21,8 @@ const EXPANDED_BYTES_MAX: usize = 256 << 10;
 pub(crate) struct Pattern {
     pub(crate) regex: Regex,
     pub(crate) needs: Needs,
+    /// Of these a match holds one, in whatever case, if there are any.
+    pub(crate) texts: Option<Vec<Vec<u8>>>,
 }
 
 impl Pattern {
@@ -36,7 +38,7 @@ impl Pattern {
             .parse(&pattern)
             .map_err(|error| said(&error.to_string()))?;
         let regex = build(&pattern, PATTERN_BYTES_MAX, AUTOMATON_BYTES_MAX)?;
-        Ok(Self { regex, needs: Needs::of_pattern(&hir) })
+        Ok(Self { regex, needs: Needs::of_pattern(&hir), texts: literals::of_pattern(&hir) })
     }
 
     /// Compiles a pattern that macros made.

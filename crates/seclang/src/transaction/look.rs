@@ -243,6 +243,15 @@ impl<'r> Inspection<'r> {
         !self.store.filters || link.needs.may_match(seen)
     }
 
+    /// A word that the operator needs may be in the text.
+    #[inline]
+    fn may_have_word(&mut self, link: &Link, text: u32) -> bool {
+        let Some(set) = link.needs.words.filter(|_| self.store.filters) else { return true };
+        // What the bytes rule out need not be read.
+        !self.may_match(link, self.store.seen(text))
+            || self.store.has_word(text, set, &self.rules.program.words)
+    }
+
     /// Expands the operator's argument, once for all values.
     fn prepare(&mut self, link: &'r Link) {
         if let Operator::Text(_, template) | Operator::MadePattern(template) = &link.operator {
@@ -269,6 +278,9 @@ impl<'r> Inspection<'r> {
     /// The operator holds of a text, or does not where the link is negated.
     #[inline]
     fn holds(&mut self, link: &'r Link, text: u32) -> bool {
+        if !self.may_have_word(link, text) {
+            return link.negated;
+        }
         let bytes = self.store.text_bytes(text);
         let holds = match &link.operator {
             _ if self.store.filters && bytes.len() < link.needs.len_min => false,

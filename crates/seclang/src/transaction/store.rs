@@ -3,7 +3,7 @@
 
 use crate::{
     byte_set::ByteSet,
-    program::{Chain, acting},
+    program::{Chain, WordSet, Words, acting},
     transform::Transform,
     variable::{COUNT, Variable},
 };
@@ -23,6 +23,17 @@ struct Text {
     acts: u32,
     /// Its row in `steps`, if one of them was tried.
     row: u32,
+    words: Read,
+}
+
+/// Whether a text was read for words.
+#[derive(Debug, Clone, Copy)]
+enum Read {
+    Not,
+    /// The sets of which a word is in it are there in `words`.
+    At(u32),
+    /// It has the words of another text, as that in lower case.
+    As(u32),
 }
 
 /// A value of a variable.
@@ -41,6 +52,7 @@ pub(super) struct Store {
     seen: Vec<ByteSet>,
     /// For each text that has a row and each transformation the text that comes of it.
     steps: Vec<u32>,
+    words: Vec<u64>,
     values: Vec<Value>,
     ranges: [(u32, u32); COUNT],
     values_max: usize,
@@ -73,6 +85,7 @@ impl Store {
             texts: Vec::with_capacity(192),
             seen: Vec::with_capacity(192),
             steps: Vec::new(),
+            words: Vec::new(),
             values: Vec::with_capacity(128),
             ranges: [(0, 0); COUNT],
             values_max,
@@ -110,7 +123,7 @@ impl Store {
         let seen = ByteSet::seen(self.bytes(span));
         let text = u32::try_from(self.texts.len()).unwrap_or(NONE);
         let acts = if self.filters { acting(seen) } else { u32::MAX };
-        self.texts.push(Text { span, acts, row: NONE });
+        self.texts.push(Text { span, acts, row: NONE, words: Read::Not });
         self.seen.push(seen);
         text
     }
@@ -125,6 +138,30 @@ impl Store {
 
     pub(super) fn seen(&self, text: u32) -> ByteSet {
         self.seen.get(text as usize).copied().unwrap_or(ByteSet::ALL)
+    }
+
+    /// A word of the set is in the text, which is read for all sets at once.
+    #[inline]
+    pub(super) fn has_word(&mut self, text: u32, set: WordSet, words: &Words) -> bool {
+        let start = match self.texts.get(text as usize).map(|text| text.words) {
+            Some(Read::Not) => self.find_words(text, words),
+            Some(Read::At(start)) => start as usize,
+            Some(Read::As(other)) => return self.has_word(other, set, words),
+            None => return true,
+        };
+        set.is_in(self.words.get(start..).unwrap_or_default())
+    }
+
+    fn find_words(&mut self, text: u32, words: &Words) -> usize {
+        let start = self.words.len();
+        self.words.resize(start + words.width(), 0);
+        let Some(entry) = self.texts.get_mut(text as usize) else { return start };
+        entry.words = u32::try_from(start).map_or(Read::Not, Read::At);
+        let (from, len) = (entry.span.start as usize, entry.span.len as usize);
+        let bytes = self.bytes.get(from..from + len).unwrap_or_default();
+        words.find(bytes, self.words.get_mut(start..).unwrap_or_default());
+        self.work += len as u64;
+        start
     }
 
     /// Adds a value, if there is room. Values of a variable are added one after the other; those
@@ -196,7 +233,13 @@ impl Store {
         let after = match transform.apply(self.bytes(entry.span)) {
             Some(bytes) => {
                 let span = self.put(&bytes);
-                self.text(span)
+                let after = self.text(span);
+                if let (Transform::Lowercase, Some(entry)) =
+                    (transform, self.texts.get_mut(after as usize))
+                {
+                    entry.words = Read::As(text);
+                }
+                after
             }
             None => text,
         };

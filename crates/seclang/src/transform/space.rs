@@ -29,6 +29,14 @@ fn leading(bytes: &[u8]) -> usize {
 
 /// Each run of white space is one space.
 pub(super) fn compress(bytes: &[u8]) -> Option<Vec<u8>> {
+    // No short cut within: so that many bytes are looked at in one step.
+    let other = |byte: u8| is_space(byte) && byte != b' ';
+    let others = bytes.iter().fold(false, |any, byte| any | other(*byte));
+    let pairs = bytes.iter().zip(bytes.iter().skip(1));
+    let runs = pairs.fold(false, |any, (one, next)| any | (*one == b' ' && *next == b' '));
+    if !others && !runs {
+        return None;
+    }
     changed(bytes, each_run(bytes, Some(b' ')))
 }
 
@@ -44,9 +52,13 @@ fn each_run(bytes: &[u8], replacement: Option<u8>) -> Vec<u8> {
     while let [byte, tail @ ..] = rest {
         match leading(rest) {
             0 => {
+                let next = tail.iter().position(|byte| is_space(*byte) || *byte == 0xc2);
+                let (word, after) =
+                    tail.split_at_checked(next.unwrap_or(tail.len())).unwrap_or((tail, b""));
                 out.push(*byte);
+                out.extend_from_slice(word);
                 within = false;
-                rest = tail;
+                rest = after;
             }
             used => {
                 out.extend(replacement.filter(|_| !within));
