@@ -12,6 +12,7 @@ mod policies;
 mod replay;
 mod rules;
 mod sent;
+mod shares;
 mod spool;
 mod trailers;
 

@@ -9,6 +9,7 @@
 //! before anything is written.
 
 pub mod admin;
+pub mod blocking;
 pub mod bundle;
 pub mod candidate;
 pub mod cli;
@@ -28,11 +29,13 @@ pub mod route;
 mod rule_hits;
 pub mod rules;
 pub mod run;
+pub mod shares;
 pub mod snapshot;
 pub mod trace;
 
 mod alarm;
 mod asked;
+mod inspect;
 
 use std::sync::Arc;
 
@@ -42,22 +45,23 @@ use http_body_util::{Either, Full};
 use ledger::event::{Aggregate, Decision, Turned};
 use ledger::{Durability, Ledger, Open, Receipt};
 use signals::{Facts, Request, Seen, Signals, Unreadable};
-use tokio::sync::Semaphore;
 use tokio::time::{Duration, Instant};
 use verdict::{Audit, Permit, Policies, Question, Refused, Resource, Verdict};
 
 use alarm::Alarms;
 use asked::{Asked, now_ms};
+use blocking::Blocking;
 use candidate::Trials;
 use cors::{Granted, Preflight};
 use flood::{Admit, Counted, Flood, Why};
 use forward::{Account, Answer, Onward, Pools, Upstream};
 use listen::ConnectionSummary;
 use metrics::Metrics;
-use read::{Exchange, INSPECTED_BYTES_MAX, Raw};
+use read::{Exchange, INSPECTED_BYTES_MAX, INSPECTED_BYTES_PER_SOURCE_MAX, Raw};
 use record::{Decided, TurnedAway};
 use refuse::Reason;
 use route::{Inspect, Match, Origin, Route, Routes};
+use shares::Shares;
 use snapshot::{Snapshot, Snapshots};
 
 /// Time the inspected part of a body has to come in.
@@ -76,8 +80,9 @@ pub struct Gateway {
     metrics: Arc<Metrics>,
     alarms: Alarms,
     trials: Trials,
-    /// For bodies that are inspected; a permit is a byte.
-    room: Arc<Semaphore>,
+    /// For bodies that are inspected, in bytes.
+    room: Arc<Shares>,
+    blocking: Blocking,
 }
 
 /// A request that was read, and where it leads.
@@ -122,10 +127,11 @@ impl Gateway {
     pub fn new(snapshots: Snapshots, ledger: Ledger, metrics: Arc<Metrics>) -> Self {
         let config::Flood { per_source, in_all, .. } = snapshots.current().config().audit.flood;
         let flood = Arc::new(Flood::new(flood::Limits { per_source, in_all }));
-        let room = Arc::new(Semaphore::new(INSPECTED_BYTES_MAX));
+        let room = Shares::new(INSPECTED_BYTES_MAX, INSPECTED_BYTES_PER_SOURCE_MAX);
         let (alarms, trials) = (Alarms::default(), Trials::start(Arc::clone(&metrics)));
         let signals = Signals::default();
-        Self { snapshots, signals, ledger, flood, metrics, alarms, trials, room }
+        let blocking = Blocking::default();
+        Self { snapshots, signals, ledger, flood, metrics, alarms, trials, room, blocking }
     }
 
     /// What is served now.
@@ -141,6 +147,11 @@ impl Gateway {
     /// What is counted.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    /// Work that is too much for a worker.
+    pub fn blocking(&self) -> &Blocking {
+        &self.blocking
     }
 
     /// Ends what is asked of the candidate. What is decided later has no opinion of its.
@@ -162,7 +173,8 @@ impl Gateway {
         let identity = snapshot.identify(&route, &exchange).await;
         let subject = snapshot.subject(&identity);
         let seen = Seen { request: &exchange.request, identity: &subject, conn: &exchange.conn };
-        let facts = self.signals.observe(&route.checks, snapshot.rules(), &seen);
+        let waf = self.inspect(snapshot.rules(), &route, &exchange).await;
+        let facts = self.signals.observe(&route.checks, waf, &seen);
         self.metrics.rule_hits.count(&facts.waf.rules);
         let question = Question {
             principal: &subject,

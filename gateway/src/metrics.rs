@@ -13,6 +13,7 @@ use ledger::event::{Agreement, Unheard};
 use tokio::time::Instant;
 use verdict::{Class, Effect};
 
+use crate::blocking::Blocking;
 use crate::candidate::Candidate;
 use crate::forward::{Failure, Upstream};
 use crate::read::Tally;
@@ -220,6 +221,8 @@ pub struct Readings<'a> {
     pub shipper: Option<&'a shipper::Status>,
     /// Connections and heads.
     pub tally: &'a Tally,
+    /// Work that was too much for a worker.
+    pub blocking: &'a Blocking,
     /// The upstreams of the configuration that is in force.
     pub upstreams: &'a [Arc<Upstream>],
     /// The candidate of the configuration that is in force.
@@ -235,6 +238,7 @@ pub struct Readings<'a> {
 impl Readings<'_> {
     fn write(&self, to: &mut String) -> fmt::Result {
         self.front(to)?;
+        self.blocking(to)?;
         self.candidate(to)?;
         self.ledger(to)?;
         self.shipper(to)?;
@@ -278,6 +282,17 @@ impl Readings<'_> {
         ] {
             head(to, name, "counter", help)?;
             writeln!(to, "portcullis_{name} {}", count.load(Ordering::Relaxed))?;
+        }
+        Ok(())
+    }
+
+    fn blocking(&self, to: &mut String) -> fmt::Result {
+        let held = self.blocking.held() as u64;
+        gauge(to, "blocking_work", "Inspections too long for a worker that run or wait.", held)?;
+        let help = "Inspections that were too long for a worker, by what became of them.";
+        head(to, "blocking_work_total", "counter", help)?;
+        for (word, count) in self.blocking.ended() {
+            writeln!(to, "portcullis_blocking_work_total{{outcome=\"{word}\"}} {count}")?;
         }
         Ok(())
     }
@@ -454,11 +469,12 @@ mod tests {
             let shipper = Some(&shipper::Status::default());
             let candidate = &Candidate::Broken(vec![problem()]);
             let (ledger, tally, policies) = (&status(), &tally, &set());
-            let (kept, now_ms) = (Some(false), 1);
+            let (blocking, kept, now_ms) = (&Blocking::default(), Some(false), 1);
             metrics.text(&Readings {
                 ledger,
                 shipper,
                 tally,
+                blocking,
                 upstreams,
                 candidate,
                 policies,

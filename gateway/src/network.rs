@@ -1,6 +1,10 @@
-//! Ranges of addresses: whose connections are what.
+//! Ranges of addresses: whose connections are what, and which addresses are one client's.
 
-use std::{fmt, net::IpAddr, sync::Arc};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv6Addr},
+    sync::Arc,
+};
 
 /// A range of addresses (CIDR, RFC 4632 §3.1, RFC 4291 §2.3): no bits set behind the prefix, and
 /// no IPv4 in IPv6 form, which would hold no address.
@@ -91,6 +95,14 @@ impl Default for Networks {
 impl FromIterator<Network> for Networks {
     fn from_iter<I: IntoIterator<Item = Network>>(networks: I) -> Self {
         Self(networks.into_iter().collect())
+    }
+}
+
+/// What counts as one source: an IPv4 address, or a /64, which is what one IPv6 client is given.
+pub fn source(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
+        v4 @ IpAddr::V4(_) => v4,
     }
 }
 

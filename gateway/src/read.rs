@@ -20,16 +20,19 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use signals::{Conn, Framing, Protocol, Request, Unreadable};
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 pub(crate) use self::alarm::Alarm;
-pub use self::body::{Body, BodyError, BodyLimits, INSPECTED_BYTES_MAX, PIECE_BYTES, RATE_GRACE};
+pub use self::body::{
+    Body, BodyError, BodyLimits, INSPECTED_BYTES_MAX, INSPECTED_BYTES_PER_SOURCE_MAX, PIECE_BYTES,
+    RATE_GRACE,
+};
 pub use self::queue::{Head, HeadQueue, InFlight, Tally};
 pub use self::reader::{HeadReader, LINGER, LINGER_BYTES_MAX};
 pub use self::record::{Abandoned, PendingRecord};
 pub use self::watch::{Closing, Taken, Watch, Watched};
 use crate::protocol::{h1, h2};
+use crate::shares::Shares;
 
 /// What a peer may use of one connection. Each has a test at its edge.
 #[derive(Debug, Clone, Copy)]
@@ -116,8 +119,8 @@ impl Exchange {
 
     /// Reads the first `limit` bytes of the body into `request.inspected`; [`Exchange::body`]
     /// still gives the whole body. Of a client that awaits `100 Continue`, nothing is read before
-    /// its request is decided. What is held takes as many permits of `room`, and [`PIECE_BYTES`] a
-    /// piece, until it is given out.
+    /// its request is decided. What is held takes so many bytes of the client's share of `room`,
+    /// and [`PIECE_BYTES`] a piece, until it is given out.
     ///
     /// # Errors
     /// The body is malformed, too long, too slow, does not come by `deadline`, or there is no
@@ -126,9 +129,10 @@ impl Exchange {
         &mut self,
         limit: usize,
         deadline: Instant,
-        room: &Arc<Semaphore>,
+        room: &Arc<Shares>,
     ) -> Result<(), BodyError> {
-        let inspected = tokio::time::timeout_at(deadline, self.body.inspect(limit, room)).await;
+        let inspected = self.body.inspect(limit, self.conn.ip, room);
+        let inspected = tokio::time::timeout_at(deadline, inspected).await;
         let inspected = inspected.map_err(|_| self.body.fail(BodyError::Stalled))?;
         self.request.inspected = inspected?;
         Ok(())

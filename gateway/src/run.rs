@@ -299,6 +299,7 @@ impl Running {
                     ledger: &status,
                     shipper,
                     tally,
+                    blocking: gateway.blocking(),
                     upstreams: &upstreams,
                     candidate: snapshot.candidate(),
                     policies: snapshot.policy_set(),

@@ -1,6 +1,6 @@
 //! The checks, and the one call that makes them look.
 
-use crate::{Conn, Facts, Identity, RateLimit, RateTable, Request, Rules};
+use crate::{Conn, Facts, Identity, RateLimit, RateTable, Request, Waf};
 
 /// What the checks may look at.
 #[derive(Debug, Clone, Copy)]
@@ -44,13 +44,14 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Looks, and reports. It cannot refuse.
-    pub fn observe(&self, checks: &Checks, rules: &Rules, seen: &Seen<'_>) -> Facts {
+    /// Looks, and reports, with what the rules found: that can be much work, so it is the caller's
+    /// where it is done. It cannot refuse.
+    pub fn observe(&self, checks: &Checks, waf: Waf, seen: &Seen<'_>) -> Facts {
         Facts {
             identity: seen.identity.fact.clone(),
             token: seen.identity.token.clone(),
             conn: seen.conn.clone(),
-            waf: rules.observe(checks, seen.request, seen.conn),
+            waf,
             rate: checks
                 .rate
                 .as_ref()

@@ -10,6 +10,7 @@ mod body;
 mod form;
 mod input;
 mod json;
+mod work;
 
 use std::sync::Arc;
 
@@ -46,6 +47,8 @@ pub struct Rules {
     /// The values that our own rules look at are taken out of a request here; those of others, by
     /// the engine, as their authors know it.
     own: bool,
+    /// What the files say.
+    threshold: i64,
     views: Arc<[View]>,
 }
 
@@ -67,6 +70,8 @@ pub struct RuleSettings {
 struct View {
     overlay: Overlay,
     mode: WafMode,
+    /// If it is not what the files say.
+    threshold: Option<i64>,
 }
 
 /// How much of the request became values.
@@ -84,10 +89,11 @@ impl Rules {
     /// Every problem of every file.
     pub fn load(files: &[RuleFile], fetch: Fetch<'_>) -> Result<Self, Vec<RuleProblem>> {
         let Loaded { rules, notices } = RuleSet::load(files, fetch)?;
-        let own = false;
-        let rules = Self { set: Arc::new(rules), notices: notices.into(), own, views: views() };
+        let threshold = rules.threshold();
+        let set = Arc::new(rules);
+        let rules = Self { set, notices: notices.into(), own: false, threshold, views: views() };
         match files.first() {
-            Some(first) if rules.set.threshold() <= 0 => Err(vec![no_threshold(&first.name)]),
+            Some(first) if threshold <= 0 => Err(vec![no_threshold(&first.name)]),
             _ => Ok(rules),
         }
     }
@@ -125,7 +131,9 @@ impl Rules {
                 ..Settings::default()
             };
             match self.set.overlay(&settings) {
-                Ok(overlay) => views.push(View { overlay, mode: *mode }),
+                Ok(overlay) => {
+                    views.push(View { overlay, mode: *mode, threshold: *threshold });
+                }
                 Err(message) => wrong.push((place, message)),
             }
         }
@@ -144,20 +152,31 @@ impl Rules {
 
     /// Looks, and reports. It cannot refuse.
     pub fn observe(&self, checks: &Checks, request: &Request, conn: &Conn) -> Waf {
+        self.look(checks, request, conn, &limits()).0
+    }
+
+    /// What the rules find, and how many bytes they read for it.
+    fn look(&self, checks: &Checks, request: &Request, conn: &Conn, limits: &Limits) -> (Waf, u64) {
         if checks.waf == Inspect::Nothing {
-            return Waf::default();
+            return (Waf::default(), 0);
         }
         // The load made a view for each route.
         let Some(view) = self.views.get(checks.view) else {
-            return Waf { health: Health::Unavailable, ..Waf::default() };
+            return (Waf { health: Health::Unavailable, ..Waf::default() }, 0);
         };
         match self.own {
-            true => self.observe_values(view, checks.waf, request),
-            false => self.observe_request(view, checks.waf, request, conn),
+            true => self.observe_values(view, checks.waf, request, limits),
+            false => self.observe_request(view, checks.waf, request, conn, limits),
         }
     }
 
-    fn observe_values(&self, view: &View, inspect: Inspect, request: &Request) -> Waf {
+    fn observe_values(
+        &self,
+        view: &View,
+        inspect: Inspect,
+        request: &Request,
+        limits: &Limits,
+    ) -> (Waf, u64) {
         let mut input = Input::new(VALUES_MAX);
         head(request, &mut input);
         let read = match inspect {
@@ -166,8 +185,8 @@ impl Rules {
         };
         let values: Vec<seclang::Value<'_>> =
             input.values().iter().map(input::Value::as_seen).collect();
-        let limits = Limits { values_max: VALUES_MAX, ..Limits::default() };
-        let outcome = self.set.inspect_values(&values, &view.overlay, &limits).outcome();
+        let inspection = self.set.inspect_values(&values, &view.overlay, limits);
+        let outcome = inspection.outcome();
         let whole = !input.is_truncated() && outcome.health == seclang::Health::Ok;
         let health = match read {
             Read::Unavailable => Health::Unavailable,
@@ -178,7 +197,8 @@ impl Rules {
             (Inspect::Body, Read::All | Read::Truncated) => request.inspected.bytes.len(),
             _ => 0,
         };
-        Waf { mode: view.mode, ..fact(outcome, health, inspected) }
+        let waf = Waf { mode: view.mode, ..fact(outcome, health, inspected) };
+        (waf, inspection.work_bytes())
     }
 
     fn observe_request(
@@ -187,7 +207,8 @@ impl Rules {
         inspect: Inspect,
         request: &Request,
         conn: &Conn,
-    ) -> Waf {
+        limits: &Limits,
+    ) -> (Waf, u64) {
         let (target, authority) = (request.target(), request.authority());
         let mut headers: Vec<(&[u8], &[u8])> = request
             .headers
@@ -211,8 +232,8 @@ impl Rules {
             client_port: conn.port,
             id: "",
         };
-        let limits = Limits { values_max: VALUES_MAX, ..Limits::default() };
-        let outcome = self.set.inspect(&transaction, &view.overlay, &limits).outcome();
+        let inspection = self.set.inspect(&transaction, &view.overlay, limits);
+        let outcome = inspection.outcome();
         let partial = inspect == Inspect::Body && !request.inspected.whole;
         let (health, problem) = match outcome.health {
             // Half of a document is malformed: what is wrong is that it is half.
@@ -222,8 +243,13 @@ impl Rules {
             seclang::Health::Malformed(reason) => (Health::Malformed, reason.as_str()),
         };
         let problem = problem.to_owned();
-        Waf { mode: view.mode, problem, ..fact(outcome, health, body.len()) }
+        let waf = Waf { mode: view.mode, problem, ..fact(outcome, health, body.len()) };
+        (waf, inspection.work_bytes())
     }
+}
+
+fn limits() -> Limits {
+    Limits { values_max: VALUES_MAX, ..Limits::default() }
 }
 
 fn views() -> Arc<[View]> {

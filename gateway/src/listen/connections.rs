@@ -2,8 +2,10 @@
 //! no source; who is behind it may be told later.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::network::source;
 
 /// The open connections of a door, counted over all workers.
 #[derive(Debug)]
@@ -103,14 +105,6 @@ impl Drop for Permit {
         if let Some(source) = self.source {
             open.take_away(source);
         }
-    }
-}
-
-/// What counts as one source: an IPv4 address, or a /64, which is what one IPv6 client is given.
-fn source(ip: IpAddr) -> IpAddr {
-    match ip.to_canonical() {
-        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
-        v4 @ IpAddr::V4(_) => v4,
     }
 }
 

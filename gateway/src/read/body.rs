@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::future::Future as _;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -16,8 +17,9 @@ use http::HeaderMap;
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use signals::{Inspected, Unreadable};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep};
+
+use crate::shares::{Share, Shares};
 
 /// Time before [`BodyLimits::bytes_per_s_min`] is asked for.
 pub const RATE_GRACE: Duration = Duration::from_secs(10);
@@ -25,6 +27,9 @@ pub const RATE_GRACE: Duration = Duration::from_secs(10);
 /// Bytes of all requests' bodies that are held to be inspected, of the process. Without it, every
 /// stream of every connection could hold as much as its route inspects, and send no end.
 pub const INSPECTED_BYTES_MAX: usize = 256 << 20;
+
+/// As that, of one source's requests: others have room when it has none.
+pub const INSPECTED_BYTES_PER_SOURCE_MAX: usize = 32 << 20;
 
 /// What a piece of a body takes beside its bytes, at least: a client may send them one by one.
 pub const PIECE_BYTES: usize = 64;
@@ -98,7 +103,7 @@ pub struct Body {
     /// Read already, not yet given out.
     pieces: VecDeque<Bytes>,
     /// Taken for `pieces`.
-    room: Option<OwnedSemaphorePermit>,
+    room: Option<Share>,
     incoming: Option<Incoming>,
     /// It is an HTTP/2 stream.
     of_stream: bool,
@@ -138,11 +143,12 @@ impl Body {
     }
 
     /// Reads up to `limit` bytes and keeps them for whoever reads the body, as long as there is
-    /// `room`.
+    /// `room` for this client's.
     pub(super) async fn inspect(
         &mut self,
         limit: usize,
-        room: &Arc<Semaphore>,
+        client: IpAddr,
+        room: &Arc<Shares>,
     ) -> Result<Inspected, BodyError> {
         let mut read = 0_usize;
         while read <= limit && self.incoming.is_some() {
@@ -150,7 +156,7 @@ impl Body {
             match frame.transpose()?.map(Frame::into_data) {
                 Some(Ok(data)) => {
                     read = read.saturating_add(data.len());
-                    self.take_room(room, data.len())?;
+                    self.take_room(client, room, data.len())?;
                     self.pieces.push_back(data);
                 }
                 Some(Err(frame)) => self.trailers = frame.into_trailers().ok(),
@@ -160,16 +166,18 @@ impl Body {
         Ok(Inspected { bytes: self.first(limit), whole: read <= limit })
     }
 
-    fn take_room(&mut self, room: &Arc<Semaphore>, bytes: usize) -> Result<(), BodyError> {
-        let bytes = u32::try_from(bytes.saturating_add(PIECE_BYTES)).unwrap_or(u32::MAX);
-        let Ok(taken) = Arc::clone(room).try_acquire_many_owned(bytes) else {
-            return Err(self.fail(BodyError::NoRoom));
+    fn take_room(
+        &mut self,
+        client: IpAddr,
+        room: &Arc<Shares>,
+        bytes: usize,
+    ) -> Result<(), BodyError> {
+        let bytes = bytes.saturating_add(PIECE_BYTES);
+        let taken = match &mut self.room {
+            Some(held) => held.add(bytes),
+            None => room.take(client, bytes).map(|share| self.room = Some(share)),
         };
-        match &mut self.room {
-            Some(held) => held.merge(taken),
-            None => self.room = Some(taken),
-        }
-        Ok(())
+        taken.map_err(|_| self.fail(BodyError::NoRoom))
     }
 
     /// At most `limit` bytes of what was read; not copied if they lie in one piece.

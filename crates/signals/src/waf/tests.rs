@@ -3,6 +3,7 @@
 mod bodies;
 mod facts;
 mod rows;
+mod work;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method};

@@ -1,11 +1,11 @@
 //! Bodies: what is inspected, what comes after it, and what does not come.
 
 use http_body_util::Collected;
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::*;
 use crate::read::{BodyError, BodyLimits, Exchange, PIECE_BYTES};
+use crate::shares::Shares;
 
 type Collect = Result<Collected<Bytes>, BodyError>;
 
@@ -13,11 +13,11 @@ type Inspection = (Result<(Bytes, bool), BodyError>, Collect);
 
 /// Inspects up to `limit` bytes in `time`, then reads all, and keeps what came of both.
 fn inspect(raw: &str, limit: usize, time: Duration) -> Inspection {
-    inspect_in(&Arc::new(Semaphore::new(1 << 20)), raw, limit, time)
+    inspect_in(&Shares::new(1 << 20, 1 << 20), raw, limit, time)
 }
 
 /// The same, as long as there is room.
-fn inspect_in(room: &Arc<Semaphore>, raw: &str, limit: usize, time: Duration) -> Inspection {
+fn inspect_in(room: &Arc<Shares>, raw: &str, limit: usize, time: Duration) -> Inspection {
     let (results, to) = std::sync::mpsc::channel();
     let room = Arc::clone(room);
     let handler = move |raw: Raw| {
@@ -73,12 +73,15 @@ fn what_is_held_has_room_or_is_refused() {
         (length("abcdef"), 3, false, PIECE_BYTES + 6),
         (post(CHUNKED, &format!("{chunks}0\r\n\r\n")), 6, true, 6 * (PIECE_BYTES + 1)),
     ] {
-        for (bytes, want) in [(needed, Ok(whole)), (needed - 1, Err(BodyError::NoRoom))] {
-            let room = Arc::new(Semaphore::new(bytes));
+        let none = Err(BodyError::NoRoom);
+        for (all, own, want) in
+            [(needed, needed, Ok(whole)), (needed - 1, needed, none), (needed, needed - 1, none)]
+        {
+            let room = Shares::new(all, own);
             let (inspected, rest) = inspect_in(&room, &raw, limit, LONG);
-            assert_eq!(inspected.map(|(_, whole)| whole), want, "{bytes} for {raw:?}");
-            assert_eq!(rest.map(|_| ()).err(), want.err(), "{bytes} for {raw:?}");
-            assert_eq!(room.available_permits(), bytes, "all of it is given back");
+            assert_eq!(inspected.map(|(_, whole)| whole), want, "{all}, {own} for {raw:?}");
+            assert_eq!(rest.map(|_| ()).err(), want.err(), "{all}, {own} for {raw:?}");
+            assert_eq!(room.held(), 0, "all of it is given back");
         }
     }
 }

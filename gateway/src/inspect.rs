@@ -1,0 +1,27 @@
+//! Where the rules look at a request: on the worker that has it, if that is little work, and else
+//! among the [`Blocking`](crate::blocking::Blocking) work, where each source has a share.
+//!
+//! Nobody could look is a fact as any other: policy says what follows of it.
+
+use std::sync::Arc;
+
+use signals::{Rules, Waf};
+
+use crate::Gateway;
+use crate::read::Exchange;
+use crate::route::Route;
+
+impl Gateway {
+    /// What the rules find.
+    pub(crate) async fn inspect(&self, rules: &Rules, route: &Route, exchange: &Exchange) -> Waf {
+        let Exchange { request, conn, .. } = exchange;
+        if let Some(waf) = rules.observe_inline(&route.checks, request, conn) {
+            return waf;
+        }
+        let (checks, request, conn) = (route.checks.clone(), request.clone(), Arc::clone(conn));
+        let (client, these) = (conn.ip, rules.clone());
+        let look = move || these.observe(&checks, &request, &conn);
+        let looked = self.blocking.run(client, look).await;
+        looked.unwrap_or_else(|ended| rules.unavailable(&route.checks, ended.as_str()))
+    }
+}
