@@ -237,7 +237,7 @@ unless { context.rate.limited };
         let policies = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies");
         let page = std::fs::read_to_string(policies.join("README.md")).unwrap();
         let shown = page.split("## Cases").nth(1).unwrap();
-        let shown = shown.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+        let shown = shown.split("```text\n").nth(1).unwrap().split("```").next().unwrap();
         let yaml = Yaml::parse(Path::new("README.md"), shown.as_bytes()).unwrap();
         let cases = cases_in(&yaml).unwrap();
         assert_eq!(cases.len(), 2);
