@@ -18,6 +18,7 @@ use crate::candidate::Candidate;
 use crate::forward::{Failure, Upstream};
 use crate::read::Tally;
 use crate::rule_hits::RuleHits;
+use crate::rules::Ruleset;
 use crate::snapshot::PolicySet;
 
 const PERMITTED: &str = "permitted";
@@ -229,6 +230,8 @@ pub struct Readings<'a> {
     pub candidate: &'a Candidate,
     /// The policies in force.
     pub policies: &'a PolicySet,
+    /// The rules in force.
+    pub rules: &'a Ruleset,
     /// The set in force is kept; `None` if sets are not kept.
     pub kept: Option<bool>,
     /// When it is asked, in milliseconds since 1970.
@@ -243,6 +246,7 @@ impl Readings<'_> {
         self.ledger(to)?;
         self.shipper(to)?;
         self.policies(to)?;
+        self.rules(to)?;
         self.upstreams(to)
     }
 
@@ -260,6 +264,12 @@ impl Readings<'_> {
         let help =
             "0 while the policies in force could not be kept for the next start and for replay.";
         gauge(to, "policies_kept", help, u64::from(kept))
+    }
+
+    fn rules(&self, to: &mut String) -> fmt::Result {
+        let help = "The rules in force, and what routes make of them; replicas should agree.";
+        head(to, "rules_info", "gauge", help)?;
+        writeln!(to, "portcullis_rules_info{{digest=\"{}\"}} 1", self.rules.digest())
     }
 
     fn front(&self, to: &mut String) -> fmt::Result {
@@ -470,6 +480,7 @@ mod tests {
             let candidate = &Candidate::Broken(vec![problem()]);
             let (ledger, tally, policies) = (&status(), &tally, &set());
             let (blocking, kept, now_ms) = (&Blocking::default(), Some(false), 1);
+            let rules = &Ruleset::own().expect("our rules");
             metrics.text(&Readings {
                 ledger,
                 shipper,
@@ -478,6 +489,7 @@ mod tests {
                 upstreams,
                 candidate,
                 policies,
+                rules,
                 kept,
                 now_ms,
             })
@@ -557,6 +569,8 @@ mod tests {
             "portcullis_policies_info{{digest=\"{}\",revision=\"r\\\"1\"}}",
             set().policies.digests().set()
         );
+        let rules = Ruleset::own().expect("our rules").digest().to_owned();
+        let rules = format!("portcullis_rules_info{{digest=\"{rules}\"}}");
         let labels = "{upstream=\"a\\\"b\\\\\\n\",endpoint=\"127.0.0.1:1\"}";
         for (series, want) in [
             ("portcullis_requests_folded_total", 1),
@@ -566,6 +580,7 @@ mod tests {
             ("portcullis_candidate_problems", 1),
             ("portcullis_load_refused", 1),
             (&info, 1),
+            (&rules, 1),
             ("portcullis_policies_from_kept", 0),
             ("portcullis_policies_kept", 0),
             ("portcullis_policies_links_over", 0),

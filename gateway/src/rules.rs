@@ -3,6 +3,8 @@
 //! What the rules mean is `seclang`'s to say, and what is made of it, policy's. Rule files name
 //! others (`Include`, `@pmFromFile`): a path is relative to the file that names it.
 
+mod changes;
+
 use std::cell::RefCell;
 use std::fs;
 use std::io;
@@ -11,6 +13,7 @@ use std::path::{Path, PathBuf};
 use signals::{RuleFile, RuleSettings, Rules, Wanted};
 
 use crate::config::{self, Glob, Problem, RuleFiles};
+pub use changes::RuleChanges;
 
 /// Bytes of one rule file, at most, and of all that one set reads.
 pub const FILE_BYTES_MAX: u64 = 8 << 20;
@@ -22,6 +25,10 @@ pub const FILES_MAX: usize = 4096;
 pub struct Ruleset {
     rules: Rules,
     read: Read,
+    /// Digests of the files, of what routes make of them, and of both.
+    files: String,
+    settings: String,
+    digest: String,
 }
 
 /// What was read for a set, in the order in which it was asked for.
@@ -60,12 +67,24 @@ impl Ruleset {
             .rules
             .viewed(&settings)
             .map_err(|wrong| wrong.into_iter().filter_map(problem).collect::<Vec<Problem>>())?;
-        Ok(Self { rules, read: read.read })
+        let settings = changes::of_settings(config);
+        let digest = changes::of_set(&read.files, &settings);
+        Ok(Self { rules, settings, digest, ..read })
     }
 
     /// The rules, with what each route makes of them.
     pub fn rules(&self) -> &Rules {
         &self.rules
+    }
+
+    /// What the set is, SHA-256 in hex: of its files, and of what routes make of them.
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// What is another than in the set before; without one, all of it.
+    pub fn changes_since(&self, before: Option<&Self>) -> RuleChanges {
+        RuleChanges::of(self, before)
     }
 
     /// The files that were read.
@@ -80,7 +99,7 @@ impl Ruleset {
     /// Every problem; there are none.
     pub fn own() -> Result<Self, Vec<Problem>> {
         let rules = Rules::default_rules().map_err(told)?;
-        Ok(Self { rules, read: Read::default() })
+        Ok(Self::of(rules, Read::default()))
     }
 
     fn of_files(files: &[RuleFiles], before: Option<&Self>) -> Result<Self, Vec<Problem>> {
@@ -113,7 +132,14 @@ impl Ruleset {
         for notice in rules.notices() {
             tracing::info!(%notice, "rules");
         }
-        Ok(Self { rules, read: Read { named, fetched: fetched.into_inner() } })
+        Ok(Self::of(rules, Read { named, fetched: fetched.into_inner() }))
+    }
+
+    /// As the files have them.
+    fn of(rules: Rules, read: Read) -> Self {
+        let (files, settings) = (changes::of_files(&read), String::new());
+        let digest = changes::of_set(&files, &settings);
+        Self { rules, read, files, settings, digest }
     }
 }
 
@@ -221,6 +247,20 @@ pub fn given(paths: &[PathBuf]) -> Result<Vec<RuleFile>, Vec<Problem>> {
         }
     }
     if problems.is_empty() { Ok(files) } else { Err(problems) }
+}
+
+/// The rule files of a directory, `*.conf`, by name.
+///
+/// # Errors
+/// It cannot be read, or a file of it.
+pub fn below(directory: &Path) -> Result<Vec<RuleFile>, Vec<Problem>> {
+    let all = Glob::parse("*.conf").map_err(|error| error.to_owned());
+    let files =
+        all.and_then(|all| matching(&all.below(directory)).map_err(|error| error.to_string()));
+    files.map_err(|message| {
+        let file = directory.display().to_string();
+        vec![Problem { file, line: 1, column: 1, message, hint: None }]
+    })
 }
 
 fn told(problems: Vec<signals::RuleProblem>) -> Vec<Problem> {

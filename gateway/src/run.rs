@@ -232,7 +232,8 @@ impl Running {
     }
 
     fn stamps(&self) -> Stamps {
-        stamps(self.gateway.snapshots().current().config(), &self.started)
+        let snapshot = self.gateway.snapshots().current();
+        stamps(snapshot.config(), snapshot.ruleset().paths(), &self.started)
     }
 
     /// Records at the end of each window what was counted in it.
@@ -303,6 +304,7 @@ impl Running {
                     upstreams: &upstreams,
                     candidate: snapshot.candidate(),
                     policies: snapshot.policy_set(),
+                    rules: snapshot.ruleset(),
                     kept: loads.last().kept,
                     now_ms: now_ms(),
                 };
@@ -487,6 +489,7 @@ fn open_ledger(snapshot: &Snapshot, issuer: Issuer) -> Result<Ledger, RunError> 
         policies: digests.policies.clone(),
         schema: digests.schema.clone(),
         entities: digests.entities.clone(),
+        rules: snapshot.ruleset().digest().to_owned(),
     };
     options.heartbeat = audit.heartbeat;
     Ok(Ledger::start(options)?)

@@ -129,6 +129,11 @@ impl Snapshot {
         self.rules.rules()
     }
 
+    /// The rule set with its files.
+    pub fn ruleset(&self) -> &Ruleset {
+        &self.rules
+    }
+
     /// The issuers of tokens.
     pub fn issuers(&self) -> &Arc<Issuers> {
         &self.issuers

@@ -95,11 +95,15 @@ fn an_operators_rules_are_facts_that_policy_decides_on() {
     assert_eq!(ask(&setting, &public).0, 403, "for others nothing changed");
 
     // A file that is wrong changes nothing, also where another one names it.
+    let before = rules_digest(&setting);
     fs::write(dir.join("b.conf"), "SecRule ARGS \"@rxx a\" \"id:9002,phase:2,pass\"\n").expect("w");
     let event = reload(&mut setting);
     assert_eq!(event["unmapped"]["accepted"], false);
     let problem = text(&event, "/unmapped/problems/0");
     assert!(problem.contains("b.conf:1:") && problem.contains("`@rxx`"), "{problem}");
+    let told = &event["unmapped"]["rules"];
+    assert_eq!((text(told, "/digest"), told.get("before")), (before.as_str(), None), "{event}");
+    assert_eq!(rules_digest(&setting), before, "the old ones go on");
     assert_eq!(ask(&setting, &public).0, 403);
     fs::remove_file(dir.join("b.conf")).expect("removed");
     fs::write(dir.join("words.data"), "plugh\n").expect("written");
@@ -119,6 +123,61 @@ fn an_operators_rules_are_facts_that_policy_decides_on() {
     assert_eq!(status, 200, "{event}");
     assert_eq!(event["unmapped"]["cedar"]["would_refuse"], json!(["guard-waf-shadow"]));
     assert_eq!(event["unmapped"]["facts"]["waf"]["mode"], "shadow");
+}
+
+/// The digest of the rules in force, as metrics have it.
+fn rules_digest(setting: &Setting) -> String {
+    let metrics = Client::plain(setting.health()).get("/metrics", &[]).expect("metrics").text();
+    let line = metrics.lines().find(|line| line.starts_with("portcullis_rules_info{digest=\""));
+    line.and_then(|line| line.split('"').nth(1)).expect("a digest").to_owned()
+}
+
+/// A changed rule leaves a trace: which rules, and the digests that `/status` and the tools tell.
+#[test]
+fn a_load_says_which_rules_changed() {
+    let mut setting = setting("rules-told");
+    let start = setting.record().expect("events").with_code("reload").next().cloned();
+    let own = text(&start.expect("the start"), "/unmapped/rules/digest").to_owned();
+    assert_eq!(rules_digest(&setting), own, "our own rules have one too");
+    let dir = setting.dir().join("rules");
+    fs::create_dir_all(&dir).expect("a directory");
+    fs::write(dir.join("a.conf"), RULES).expect("written");
+    fs::write(dir.join("words.data"), "xyzzy\n").expect("written");
+    let waf = "waf:\n  rules: [\"rules/*.conf\"]\npolicies:\n  directory: policies";
+    change(&setting, "portcullis.yaml", "policies:\n  directory: policies", waf);
+    let first = reload(&mut setting);
+    let told = &first["unmapped"]["rules"];
+    let digest = text(told, "/digest").to_owned();
+    assert_eq!((text(told, "/before"), number(told, "/files")), (own.as_str(), 2), "{first}");
+    assert_eq!(told["added"]["ids"], json!(["1", "9001"]), "{first}");
+    assert!(number(told, "/removed/count") > 10 && told["settings_changed"] == false, "{first}");
+    assert_eq!(text(&first, "/unmapped/digests/rules"), digest);
+    let check = ["rules", "check", "--config", "portcullis.yaml", "--format", "json"];
+    let checked = setting.portcullis.must(&check).expect("checked");
+    assert_eq!(serde_json::from_str::<Value>(&checked).expect("JSON")["digest"], digest);
+    let step = |setting: &mut Setting, before: &str, what: &str, ids: Value, settings: bool| {
+        let event = reload(setting);
+        let told = &event["unmapped"]["rules"];
+        let changed = json!({"count": ids.as_array().map_or(0, Vec::len), "ids": ids});
+        assert_eq!(
+            (text(told, "/before"), &told["changed"]),
+            (before, &changed),
+            "{what}: {event}"
+        );
+        assert_eq!(told["settings_changed"], settings, "{what}");
+        let digest = text(told, "/digest").to_owned();
+        assert!(digest != before && rules_digest(setting) == digest, "{what}");
+        digest
+    };
+    fs::write(dir.join("words.data"), "plugh\n").expect("written");
+    let digest = step(&mut setting, &digest, "a list of words", json!(["9001"]), false);
+    change(&setting, "rules/a.conf", "t:lowercase", "t:urlDecodeUni");
+    let digest = step(&mut setting, &digest, "a rule", json!(["9001"]), false);
+    change(&setting, "portcullis.yaml", "[\"rules/*.conf\"]", "[\"rules/*.conf\"]\n  threshold: 9");
+    let digest = step(&mut setting, &digest, "settings", json!([]), true);
+    let event = reload(&mut setting);
+    let told = &event["unmapped"]["rules"];
+    assert_eq!((text(told, "/digest"), told.get("before")), (digest.as_str(), None), "{event}");
 }
 
 #[test]

@@ -60,6 +60,8 @@ pub struct Digests {
     pub schema: String,
     /// The entities.
     pub entities: String,
+    /// The rules of the rule engine, and what routes make of them.
+    pub rules: String,
 }
 
 impl Options {

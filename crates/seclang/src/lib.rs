@@ -21,7 +21,9 @@ mod variable;
 
 pub use byte_set::ByteSet;
 pub use problem::Problem;
-pub use program::{Exclusion, Fetch, File, Loaded, Overlay, RuleSet, Settings, Wanted};
+pub use program::{
+    Exclusion, Fetch, File, Loaded, Overlay, RuleSet, Settings, Wanted, Written, WrittenLink,
+};
 pub use transaction::{
     Health, Hit, Inspection, Interruption, Limits, MatchedData, Outcome, Request, Response, Value,
 };

@@ -15,6 +15,7 @@ mod set;
 mod template;
 mod update;
 mod words;
+mod written;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -31,6 +32,8 @@ pub(crate) use select::{Key, Selector, Targets};
 pub use set::{Fetch, File, Loaded, RuleSet, Wanted};
 pub(crate) use template::{Piece, Template};
 pub(crate) use words::{WordSet, Words};
+pub(crate) use written::LinkText;
+pub use written::{Written, WrittenLink};
 
 /// Phases of a transaction.
 pub(crate) const PHASES: usize = 5;
@@ -60,6 +63,8 @@ pub(crate) struct Engine {
 pub(crate) struct Program {
     pub(crate) rules: Vec<Rule>,
     pub(crate) links: Vec<Link>,
+    /// What the links are written as: no look at a transaction needs it.
+    pub(crate) texts: Vec<LinkText>,
     /// The rules of each phase, in order.
     pub(crate) phases: [Vec<u32>; PHASES],
     pub(crate) targets: Vec<Targets>,
@@ -96,6 +101,8 @@ pub(crate) struct Rule {
     pub(crate) flow: Flow,
     pub(crate) file: u32,
     pub(crate) line: u32,
+    /// Of all that made it.
+    pub(crate) fingerprint: [u8; 32],
 }
 
 /// What the rule set's author would have done.

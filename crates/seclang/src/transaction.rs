@@ -5,6 +5,7 @@
 //! so that a transaction has the same outcome each time.
 
 mod act;
+mod adds;
 mod body;
 mod expand;
 mod found;
@@ -27,6 +28,7 @@ use crate::{
     variable::Variable,
 };
 
+use expand::Expanded;
 use found::Found;
 use memo::Memo;
 pub use outcome::{Health, Hit, Interruption, MatchedData, Outcome};
@@ -132,11 +134,12 @@ struct BodyState {
 }
 
 /// A rule that matched and is to be told.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Record<'r> {
     rule: u32,
     found: Option<Found<'r>>,
-    message: Option<Span>,
+    /// The pieces of its message, if a macro is in it.
+    message: Vec<Expanded>,
     data: Option<Span>,
 }
 

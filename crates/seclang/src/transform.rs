@@ -104,6 +104,12 @@ impl Transform {
         Self::NAMES.iter().find(same).map(|(_, transform)| *transform)
     }
 
+    /// As rules name it.
+    pub fn name(self) -> &'static str {
+        let mut all = Self::NAMES.iter();
+        all.find(|(_, transform)| *transform == self).map_or("", |(name, _)| name)
+    }
+
     /// A text that holds none of these bytes comes out as it went in.
     pub fn acts_on(self) -> ByteSet {
         const COMMAND: ByteSet = ByteSet::of(b"\\'\"^ ,;\t\r\n/(").and(ByteSet::UPPER);

@@ -24,5 +24,6 @@ pub use request::{
 pub use signals::{Checks, Inspect, Seen, Signals};
 pub use waf::{
     DEFAULT_RULES, Fetch, MatchedData, RuleEngineSettings, RuleExclusion, RuleFile, RuleHealth,
-    RuleLimits, RuleProblem, RuleRequest, RuleSettings, Rules, VALUES_MAX, Wanted,
+    RuleHit, RuleLimits, RuleOverlay, RuleProblem, RuleRequest, RuleResponse, RuleSet,
+    RuleSettings, Rules, VALUES_MAX, Wanted, WrittenRule, WrittenRuleLink,
 };

@@ -14,15 +14,16 @@ mod work;
 
 use std::sync::Arc;
 
-use seclang::{Limits, Loaded, Outcome, Overlay, RuleSet, Settings};
+use seclang::{Limits, Loaded, Outcome, Overlay, Settings};
 
 use crate::{Checks, Conn, Health, Inspect, Protocol, Request, Waf, WafHit, WafMode};
 use input::{Collection, Input};
 
 pub use seclang::{
-    Exclusion as RuleExclusion, Fetch, File as RuleFile, Health as RuleHealth,
-    Limits as RuleLimits, MatchedData, Problem as RuleProblem, Request as RuleRequest,
-    Settings as RuleEngineSettings, Wanted,
+    Exclusion as RuleExclusion, Fetch, File as RuleFile, Health as RuleHealth, Hit as RuleHit,
+    Limits as RuleLimits, MatchedData, Overlay as RuleOverlay, Problem as RuleProblem,
+    Request as RuleRequest, Response as RuleResponse, RuleSet, Settings as RuleEngineSettings,
+    Wanted, Written as WrittenRule, WrittenLink as WrittenRuleLink,
 };
 
 /// Our own rules, for operators without a rule set of their own.
@@ -63,6 +64,18 @@ pub struct RuleSettings {
     pub threshold: Option<i64>,
     /// What is not looked for.
     pub exclusions: Vec<RuleExclusion>,
+}
+
+impl RuleSettings {
+    /// What of it is the engine's.
+    pub fn engine(&self) -> Settings {
+        Settings {
+            paranoia: self.paranoia,
+            inbound_threshold: self.threshold,
+            exclusions: self.exclusions.clone(),
+            ..Settings::default()
+        }
+    }
 }
 
 /// The same, made ready.
@@ -121,18 +134,11 @@ impl Rules {
     /// Every one that means nothing in this rule set, by its place, and why.
     pub fn viewed(&self, all: &[RuleSettings]) -> Result<Self, Vec<(usize, String)>> {
         let (mut views, mut wrong) = (Vec::new(), Vec::new());
-        for (place, RuleSettings { mode, paranoia, threshold, exclusions }) in
-            all.iter().enumerate()
-        {
-            let settings = Settings {
-                paranoia: *paranoia,
-                inbound_threshold: *threshold,
-                exclusions: exclusions.clone(),
-                ..Settings::default()
-            };
-            match self.set.overlay(&settings) {
+        for (place, settings) in all.iter().enumerate() {
+            match self.set.overlay(&settings.engine()) {
                 Ok(overlay) => {
-                    views.push(View { overlay, mode: *mode, threshold: *threshold });
+                    let RuleSettings { mode, threshold, .. } = *settings;
+                    views.push(View { overlay, mode, threshold });
                 }
                 Err(message) => wrong.push((place, message)),
             }

@@ -154,6 +154,7 @@ async fn one_log(dir: &Path) {
             accepted: true,
             digests: Digests::default(),
             policies: None,
+            rules: None,
             problems: &[],
             candidate: None,
         };

@@ -48,6 +48,7 @@ pub(crate) fn status(ready: bool, ledger: &Status, snapshot: &Snapshot, load: &L
             "policies": digests.policies,
             "schema": digests.schema,
             "entities": digests.entities,
+            "rules": snapshot.ruleset().digest(),
         },
         "candidate": candidate(snapshot.candidate()),
         "policies": {
@@ -57,6 +58,11 @@ pub(crate) fn status(ready: bool, ledger: &Status, snapshot: &Snapshot, load: &L
             "sealed": bundle.sealed,
             "source": source(snapshot).as_str(),
             "kept": load.kept,
+        },
+        "rules": {
+            "digest": snapshot.ruleset().digest(),
+            "files": snapshot.ruleset().paths().count(),
+            "rules": snapshot.rules().set().len(),
         },
         "load": {
             "trigger": load.trigger,

@@ -5,6 +5,7 @@
 
 mod audit;
 pub mod check;
+mod format;
 mod policy;
 mod rules;
 mod run;

@@ -6,7 +6,10 @@ mod explain;
 use std::io::Write;
 use std::path::PathBuf;
 
+use serde_json::json;
+
 use super::INVALID;
+use super::format::{Format, document};
 use crate::config::{Config, Problem};
 use crate::rules::{self, Ruleset};
 
@@ -48,10 +51,21 @@ impl Chosen {
     }
 }
 
-fn invalid(verb: &str, problems: &[Problem], out: &mut impl Write) -> anyhow::Result<u8> {
-    for problem in problems {
-        writeln!(out, "{problem}")?;
+/// Tells every problem of what was given.
+fn invalid(
+    verb: &str,
+    problems: &[Problem],
+    format: Format,
+    out: &mut impl Write,
+) -> anyhow::Result<u8> {
+    match format {
+        Format::Json => document(&json!({ "problems": problems }), out)?,
+        Format::Text => {
+            for problem in problems {
+                writeln!(out, "{problem}")?;
+            }
+            writeln!(out, "rules {verb}: problems={}", problems.len())?;
+        }
     }
-    writeln!(out, "rules {verb}: problems={}", problems.len())?;
     Ok(INVALID)
 }

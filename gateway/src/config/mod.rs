@@ -242,6 +242,8 @@ pub struct Waf {
     pub files: Vec<RuleFiles>,
     /// What they count for. Routes name one by its place; the first is that of the top.
     pub views: Vec<View>,
+    /// The routes with a view of their own, as `api/route`, and its place.
+    pub routes: Vec<(String, usize)>,
 }
 
 /// Rule files.

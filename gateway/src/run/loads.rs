@@ -7,8 +7,8 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use ledger::Record;
 use ledger::event::{
-    CandidateLoad, Digests, EventError, PolicyChanges, PolicySet, PolicySource, Producer, Reload,
-    Reloaded,
+    self, CandidateLoad, Digests, EventError, PolicyChanges, PolicySet, PolicySource, Producer,
+    Reload, Reloaded,
 };
 use tracing::{error, info, warn};
 use uuid::Uuid;
@@ -16,6 +16,7 @@ use verdict::Changes;
 
 use crate::asked::now_ms;
 use crate::candidate::Candidate;
+use crate::rules::RuleChanges;
 use crate::snapshot::Snapshot;
 
 /// What the load at the start was asked for by.
@@ -39,6 +40,9 @@ pub(crate) struct Load {
     pub(crate) kept: Option<bool>,
     /// What it changed.
     changes: Changes,
+    rules: RuleChanges,
+    /// The digest of the rules that were in use before, if there were others.
+    rules_before: Option<String>,
 }
 
 /// The last load, for whoever asks.
@@ -69,6 +73,8 @@ impl Load {
                 true => Changes::default(),
                 false => set.policies.changes_since(None),
             },
+            rules: snapshot.ruleset().changes_since(None),
+            rules_before: None,
         }
     }
 
@@ -85,12 +91,26 @@ impl Load {
             true => Changes::default(),
             false => next.policies().changes_since(Some(before.policies())),
         };
-        Self { trigger, accepted: true, problems: Vec::new(), at_ms: now_ms(), kept, changes }
+        let (old, new) = (before.ruleset(), next.ruleset());
+        let (rules, rules_before) = match old.digest() == new.digest() {
+            true => (RuleChanges::default(), None),
+            false => (new.changes_since(Some(old)), Some(old.digest().to_owned())),
+        };
+        Self {
+            trigger,
+            accepted: true,
+            problems: Vec::new(),
+            at_ms: now_ms(),
+            kept,
+            changes,
+            rules,
+            rules_before,
+        }
     }
 
     pub(super) fn refused(trigger: String, problems: Vec<String>, last: &Self) -> Self {
         let (at_ms, kept) = (now_ms(), last.kept);
-        Self { trigger, accepted: false, problems, at_ms, kept, changes: Changes::default() }
+        Self { trigger, problems, at_ms, kept, ..Self::default() }
     }
 
     pub(super) fn is_start(&self) -> bool {
@@ -116,6 +136,12 @@ impl Load {
             changed = changed.len(),
             schema,
             entities,
+            rules = snapshot.ruleset().digest(),
+            rules_before = self.rules_before.as_deref().unwrap_or_default(),
+            rules_added = self.rules.added.len(),
+            rules_removed = self.rules.removed.len(),
+            rules_changed = self.rules.changed.len(),
+            rule_settings = self.rules.settings,
             "load"
         );
         if set.is_kept() {
@@ -142,6 +168,15 @@ impl Load {
         let Changes { added, removed, changed, schema, entities } = &self.changes;
         let changes =
             PolicyChanges { added, removed, changed, schema: *schema, entities: *entities };
+        let (ruleset, RuleChanges { added, removed, changed, settings }) =
+            (snapshot.ruleset(), &self.rules);
+        let rules = event::RuleSet {
+            digest: ruleset.digest(),
+            before: self.rules_before.as_deref(),
+            files: ruleset.paths().count(),
+            rules: ruleset.rules().set().len(),
+            changes: event::RuleChanges { added, removed, changed, settings: *settings },
+        };
         let candidate = snapshot.candidate();
         let over: Vec<String> =
             set.policies.links_over(now_ms).map(|link| link.id.clone()).collect();
@@ -156,7 +191,9 @@ impl Load {
                 policies: &digests.policies,
                 schema: &digests.schema,
                 entities: &digests.entities,
+                rules: ruleset.digest(),
             },
+            rules: Some(rules),
             policies: Some(PolicySet {
                 digest: &digests.set(),
                 revision: declared.revision.as_deref(),

@@ -14,13 +14,18 @@ const PLACES_MAX: usize = 20_000;
 /// The time of each place's last change, by its path without links.
 pub(super) type Stamps = BTreeMap<PathBuf, Option<SystemTime>>;
 
-/// The files of `config`, the policies, where the rule files are, and the certificates and keys of the listeners that it
-/// was `started` with.
-pub(super) fn stamps(config: &Config, started: &Config) -> Stamps {
+/// The files of `config`, the policies, where the rule files are and those that they name, and the
+/// certificates and keys of the listeners that it was `started` with.
+pub(super) fn stamps(
+    config: &Config,
+    rules: impl Iterator<Item = PathBuf>,
+    started: &Config,
+) -> Stamps {
     let mut open: Vec<PathBuf> = config.files.clone();
     open.push(config.policies.directory.clone());
     open.extend(config.policies.candidate.iter().map(|candidate| candidate.directory.clone()));
     open.extend(config.waf.files.iter().map(|files| files.glob.directory.clone()));
+    open.extend(rules);
     for tls in started.listeners.iter().filter_map(|listener| listener.transport.tls()) {
         open.push(tls.certificate.clone());
         if let SecretSource::File(key) = &tls.key {

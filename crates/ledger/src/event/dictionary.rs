@@ -135,7 +135,7 @@ pub const ENTRIES: &[Entry] = &[
             "unmapped.digests",
             "unmapped.problem_count",
         ],
-        promise: "One for the load at the start (`unmapped.trigger` is `start`) and for each reload, taken or refused; decisions after it were made with these digests. `unmapped.policies` says which set is in use, its declared revision and author, and what the load changed of it.",
+        promise: "One for the load at the start (`unmapped.trigger` is `start`) and for each reload, taken or refused; decisions after it were made with these digests. `unmapped.policies` says which set is in use, its declared revision and author, and what the load changed of it; `unmapped.rules` the same of the rules, with the digest before.",
     },
     Entry {
         code: "loss",

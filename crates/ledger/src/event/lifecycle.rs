@@ -9,6 +9,7 @@ use super::candidate::{CandidateLoad, ToldLoad};
 use super::cut::Cutter;
 use super::objects;
 use super::record::{name, seal};
+use super::rules::{RuleSet, ToldRules};
 use super::wire::{self, Class, Coded, severity};
 use super::{EventError, Kind, Producer, Record, limit};
 
@@ -67,6 +68,8 @@ pub struct Digests<'a> {
     pub schema: &'a str,
     /// The entities.
     pub entities: &'a str,
+    /// The rules of the rule engine, and what routes make of them.
+    pub rules: &'a str,
 }
 
 /// The last leaf of a log.
@@ -137,6 +140,8 @@ pub struct Reload<'a> {
     pub digests: Digests<'a>,
     /// The policies that are in use now, where they were looked at.
     pub policies: Option<PolicySet<'a>>,
+    /// The rules that are in use now, where they were looked at.
+    pub rules: Option<RuleSet<'a>>,
     /// Why it was refused. All are counted, the first [`limit::PROBLEMS_MAX`] are named.
     pub problems: &'a [String],
     /// The candidate that is tried beside it, if there is to be one.
@@ -221,20 +226,25 @@ struct Set<'a> {
     expired_links: Ids<'a>,
 }
 
+/// What changed: all are counted, the first are named.
 #[derive(Serialize)]
-struct Ids<'a> {
+pub(super) struct Ids<'a> {
     count: usize,
     ids: Vec<&'a str>,
+}
+
+impl<'a> Ids<'a> {
+    pub(super) fn cut(of: &'a [String], cutter: &mut Cutter) -> Self {
+        let first = of.iter().take(limit::POLICY_IDS_MAX);
+        let ids = first.map(|id| cutter.text(id, limit::POLICY_ID_BYTES_MAX)).collect();
+        Self { count: of.len(), ids }
+    }
 }
 
 impl<'a> PolicySet<'a> {
     fn cut(self, cutter: &mut Cutter) -> Set<'a> {
         let Self { digest, revision, author, sealed, source, kept, changes, expired_links } = self;
-        let mut ids = |of: &'a [String]| {
-            let first = of.iter().take(limit::POLICY_IDS_MAX);
-            let ids = first.map(|id| cutter.text(id, limit::POLICY_ID_BYTES_MAX)).collect();
-            Ids { count: of.len(), ids }
-        };
+        let mut ids = |of| Ids::cut(of, cutter);
         let (added, removed) = (ids(changes.added), ids(changes.removed));
         let (changed, expired_links) = (ids(changes.changed), ids(expired_links));
         let mut declared = |text: &'a str| cutter.text(text, limit::DECLARED_BYTES_MAX);
@@ -427,6 +437,8 @@ impl Reload<'_> {
             digests: Digests<'a>,
             #[serde(skip_serializing_if = "Option::is_none")]
             policies: Option<Set<'a>>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            rules: Option<ToldRules<'a>>,
             problem_count: usize,
             problems: Vec<&'a str>,
             #[serde(skip_serializing_if = "Option::is_none")]
@@ -434,6 +446,7 @@ impl Reload<'_> {
         }
         let mut cutter = Cutter::default();
         let policies = self.policies.map(|policies| policies.cut(&mut cutter));
+        let rules = self.rules.map(|rules| rules.told(&mut cutter));
         let problems = self.problems.iter().take(limit::PROBLEMS_MAX);
         let unmapped = Unmapped {
             what: self.what,
@@ -441,6 +454,7 @@ impl Reload<'_> {
             accepted: self.accepted,
             digests: self.digests,
             policies,
+            rules,
             problem_count: self.problems.len(),
             problems: problems.map(|text| cutter.text(text, limit::PROBLEM_BYTES_MAX)).collect(),
             candidate: self.candidate.map(|candidate| candidate.told(&mut cutter)),

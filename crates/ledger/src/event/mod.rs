@@ -26,6 +26,7 @@ mod objects;
 mod printable;
 mod read;
 mod record;
+mod rules;
 mod seal;
 mod wire;
 
@@ -42,7 +43,9 @@ pub use lifecycle::{
 };
 pub use printable::{is_printable, printable_json};
 pub use read::{DecisionRef, Glance, ReadError};
+
 pub use record::{Durability, EventError, Kind, Producer, Record};
+pub use rules::{RuleChanges, RuleSet};
 
 #[cfg(test)]
 mod samples;

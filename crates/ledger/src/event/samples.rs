@@ -204,8 +204,13 @@ pub(super) const OUTCOMES: [Outcome; 6] = [
     Outcome::Crashed,
 ];
 
-const DIGESTS: Digests<'_> =
-    Digests { config: "c0ffee", policies: "9f86d0", schema: "5c4e3a", entities: "e47171" };
+const DIGESTS: Digests<'_> = Digests {
+    config: "c0ffee",
+    policies: "9f86d0",
+    schema: "5c4e3a",
+    entities: "e47171",
+    rules: "5ec1a6",
+};
 
 pub(super) const ORIGIN: &str = "audit.acme.example/eu1/gw-a/01jd9";
 
@@ -239,6 +244,7 @@ fn lifecycle() -> Vec<Record> {
     };
     let close = LogClose { origin: ORIGIN, reason: "stop", size: 99, open: 0, counters };
     let (many, one) = (policies(40), policies(1));
+    let ids = ["942100".to_owned()];
     let changes =
         PolicyChanges { added: &many, removed: &one, changed: &[], schema: true, entities: false };
     let set = PolicySet {
@@ -251,12 +257,16 @@ fn lifecycle() -> Vec<Record> {
         changes,
         expired_links: &one,
     };
+    let changes = RuleChanges { added: &[], removed: &[], changed: &ids, settings: true };
+    let rules =
+        RuleSet { digest: "5ec1a6", before: Some("5ec1a5"), files: 31, rules: 648, changes };
     let reload = Reload {
         what: Reloaded::Policies,
         trigger: "signal",
         accepted: true,
         digests: DIGESTS,
         policies: Some(set),
+        rules: Some(rules),
         problems: &[],
         candidate: None,
     };
@@ -281,7 +291,8 @@ fn lifecycle() -> Vec<Record> {
         problems: &problems,
         ..reload
     };
-    let certificates = Reload { what: Reloaded::Certificates, policies: None, ..reload };
+    let certificates =
+        Reload { what: Reloaded::Certificates, policies: None, rules: None, ..reload };
     let loss =
         Loss { origin: ORIGIN, reason: "write_failed", count: 3, first_ms: now, last_ms: now + 9 };
     let above = Watermark { origin: ORIGIN, above: true, spool_used_bytes: 7, spool_max_bytes: 10 };

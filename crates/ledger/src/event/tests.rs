@@ -482,6 +482,7 @@ fn a_load_counts_every_policy_and_names_the_first() {
             accepted: true,
             digests: Digests::default(),
             policies: Some(policies),
+            rules: None,
             problems: &[],
             candidate: None,
         };

@@ -173,6 +173,7 @@ impl Writer {
                 policies: &digests.policies,
                 schema: &digests.schema,
                 entities: &digests.entities,
+                rules: &digests.rules,
             },
             filesystem: self.maker.spool.filesystem(),
             sync_us: self.epoch.sync_us,

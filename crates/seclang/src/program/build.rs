@@ -13,7 +13,7 @@ use crate::{
 
 use super::{
     Change, Engine, File, Needs, Operator, Pattern, Selector, Targets, Template, TxName, Verdict,
-    Wanted, set::Fetch, words::WordLists,
+    Wanted, set::Fetch, words::WordLists, written::Material,
 };
 
 /// Files that include one another, at most.
@@ -38,6 +38,7 @@ pub(crate) struct Draft {
     pub(crate) file: usize,
     pub(crate) at: usize,
     pub(crate) removed: bool,
+    pub(crate) material: Material,
     /// Its pattern cannot be used; no matter if the rule is removed.
     pub(crate) faults: Vec<Fault>,
 }
@@ -47,6 +48,8 @@ pub(crate) struct Draft {
 pub(crate) struct DraftLink {
     /// `None` looks at nothing, and always matches.
     pub(crate) targets: Option<Targets>,
+    /// As it is written.
+    pub(crate) test: String,
     pub(crate) operator: Operator,
     pub(crate) needs: Needs,
     pub(crate) negated: bool,
@@ -119,12 +122,15 @@ pub(crate) struct Building<'a> {
     pub(crate) chained: bool,
     /// What is wrong with the pattern of the link that is being read.
     pub(crate) pattern_fault: Option<Fault>,
+    /// What the link that is being read is made of.
+    pub(crate) material: Material,
     /// The rule read last could not be read, so what is chained to it is not either.
     pub(crate) broken: bool,
     pub(crate) patterns: Vec<Pattern>,
     pub(crate) words: WordLists,
     pattern_numbers: HashMap<String, u32>,
     pub(crate) selectors: Vec<Selector>,
+    pub(crate) selector_texts: Vec<String>,
     selector_numbers: HashMap<String, u32>,
     pub(crate) used: HashSet<Variable>,
     pub(crate) tags: Vec<String>,
@@ -158,11 +164,13 @@ impl<'a> Building<'a> {
             engine: Engine::default(),
             chained: false,
             pattern_fault: None,
+            material: Material::default(),
             broken: false,
             patterns: Vec::new(),
             words: WordLists::default(),
             pattern_numbers: HashMap::new(),
             selectors: Vec::new(),
+            selector_texts: Vec::new(),
             selector_numbers: HashMap::new(),
             used: HashSet::new(),
             tags: Vec::new(),
@@ -211,11 +219,12 @@ impl<'a> Building<'a> {
     }
 
     /// The bytes of a file that an operator names.
-    pub(crate) fn data(&self, name: &str) -> Result<Vec<u8>, String> {
+    pub(crate) fn data(&mut self, name: &str) -> Result<Vec<u8>, String> {
         let files = (self.fetch)(Wanted::Data { from: self.file_name(), name })?;
         let [file] = files.as_slice() else {
             return Err(format!("`{name}` names {} files, not one", files.len()));
         };
+        self.material.file(&file.text);
         Ok(file.text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&file.text).to_vec())
     }
 
@@ -316,8 +325,9 @@ impl<'a> Building<'a> {
     pub(crate) fn intern_selector(&mut self, written: String, selector: Selector) -> u32 {
         let next = number(self.selectors.len());
         self.used.insert(selector.variable);
-        let known = *self.selector_numbers.entry(written).or_insert(next);
+        let known = *self.selector_numbers.entry(written.clone()).or_insert(next);
         if known == next {
+            self.selector_texts.push(written);
             self.selectors.push(selector);
         }
         known

@@ -10,11 +10,12 @@ use crate::{
 };
 
 use super::{
-    Chain, Effect, Flow, Group, Key, Link, Look, Needs, Operator, PHASES, Program, Rule, Rules,
-    Targets, Template, Verdict,
+    Chain, Effect, Flow, Group, Key, Link, LinkText, Look, Needs, Operator, PHASES, Program, Rule,
+    Rules, Targets, Template, Verdict,
     actions::{Actions, Intent},
     build::{Building, Defaults, Draft, DraftEffect, DraftFlow, DraftLink, Which, number},
     directive::{is_blank, wrong_count},
+    written::Material,
 };
 
 impl Default for Defaults {
@@ -28,6 +29,7 @@ impl Building<'_> {
     pub(crate) fn rule(&mut self, directive: &Directive) -> Result<(), Fault> {
         let continues = std::mem::take(&mut self.chained);
         self.pattern_fault = None;
+        self.material = Material::default();
         let (targets, test, actions) = match directive.arguments.as_slice() {
             [targets, test] => (targets, test, None),
             [targets, test, actions] => (targets, test, Some(actions)),
@@ -46,12 +48,14 @@ impl Building<'_> {
         if is_blank(test) {
             self.fault(Fault::new(test.place(0), "the rule looks for nothing"));
         }
+        let text = test.text.trim().to_owned();
         let test = syntax::test(test);
         let (operator, needs) = self.operator(&test).unwrap_or_else(|fault| {
             self.fault(fault);
             (Operator::Never, Needs::default())
         });
-        let link = LinkParts { targets: Some(selected), operator, needs, negated: test.negated };
+        let (targets, negated) = (Some(selected), test.negated);
+        let link = LinkParts { targets, test: text, operator, needs, negated };
         self.add(directive, actions, link, continues)
     }
 
@@ -64,8 +68,10 @@ impl Building<'_> {
         if actions.chain {
             return Err(Fault::new(directive.name.at, "`SecAction` cannot be part of a chain"));
         }
+        self.material = Material::default();
         let link = LinkParts {
             targets: None,
+            test: String::new(),
             operator: Operator::Always,
             needs: Needs::default(),
             negated: false,
@@ -127,6 +133,8 @@ impl Building<'_> {
         let mut transforms =
             if actions.from_none { Vec::new() } else { defaults.transforms.clone() };
         transforms.extend(&actions.transforms);
+        let mut material = std::mem::take(&mut self.material);
+        material.directive(directive);
         if continues {
             if let Some((at, _)) = actions.id {
                 return Err(Fault::new(at, "only the first rule of a chain has an `id`"));
@@ -139,6 +147,7 @@ impl Building<'_> {
                 self.broken = self.chained;
             } else if let Some(draft) = self.drafts.last_mut() {
                 draft.links.push(link);
+                draft.material.append(material);
                 draft.faults.extend(self.pattern_fault.take());
             }
             return Ok(());
@@ -151,6 +160,7 @@ impl Building<'_> {
             return Err(Fault::new(at, format!("the id `{id}` is used twice")));
         }
         self.broken = false;
+        material.add(format!("{defaults:?}").as_bytes());
         let message_made = self.message(&actions)?;
         let mut draft = Draft {
             id,
@@ -169,6 +179,7 @@ impl Building<'_> {
             file: self.file(),
             at: directive.name.at,
             removed: false,
+            material,
             faults: self.pattern_fault.take().into_iter().collect(),
         };
         if let Some(data) = &actions.data {
@@ -285,6 +296,7 @@ impl Draft {
 /// A link before its actions.
 struct LinkParts {
     targets: Option<Targets>,
+    test: String,
     operator: Operator,
     needs: Needs,
     negated: bool,
@@ -294,6 +306,7 @@ impl LinkParts {
     fn link(self, transforms: Vec<Transform>, actions: Actions) -> DraftLink {
         DraftLink {
             targets: self.targets,
+            test: self.test,
             operator: self.operator,
             needs: self.needs,
             negated: self.negated,
@@ -367,6 +380,10 @@ impl Lowering {
     ) {
         let start = number(self.program.links.len());
         for link in draft.links {
+            let targets = link.targets.as_ref().map(|targets| building.targets_text(targets));
+            let (targets, operator) =
+                (targets.unwrap_or_default().into(), link.test.as_str().into());
+            self.program.texts.push(LinkText { targets, operator });
             let link = self.link(link, building, named);
             self.program.links.push(link);
         }
@@ -389,6 +406,7 @@ impl Lowering {
             flow,
             file: number(draft.file),
             line,
+            fingerprint: draft.material.fingerprint(),
         });
     }
 

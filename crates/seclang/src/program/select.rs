@@ -8,7 +8,7 @@ use crate::{
     variable::{Source, Variable},
 };
 
-use super::{Pattern, build::Building, template::unknown};
+use super::{Pattern, build::Building, template::unknown, written::selector_text};
 
 /// What a link looks at.
 #[derive(Debug, Clone, Default)]
@@ -115,7 +115,7 @@ impl Building<'_> {
             None => (Key::All, String::new()),
             Some(syntax::Selector::Name(piece)) if variable == Variable::Tx => {
                 let slot = self.tx(&piece.text);
-                (Key::Slot(slot), format!(":{slot}"))
+                (Key::Slot(slot), format!(":{}", piece.text.to_ascii_lowercase()))
             }
             Some(syntax::Selector::Name(piece)) => {
                 let name = piece.text.to_ascii_lowercase();
@@ -128,8 +128,7 @@ impl Building<'_> {
                 (Key::Pattern(pattern.regex), format!(":/{}/", piece.text))
             }
         };
-        let written =
-            format!("{}{}{written}", if target.count { "&" } else { "" }, variable.name());
+        let written = selector_text(variable, target.count, &written);
         Ok(Some(self.intern_selector(
             written,
             Selector { variable, key, count: target.count, slots: Vec::new() },

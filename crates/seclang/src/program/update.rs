@@ -83,6 +83,11 @@ impl Building<'_> {
             Which::Message(rules.to_owned(), Regex::new(rules).ok())
         };
         let chosen = self.chosen(&which, directive);
+        for index in &chosen {
+            if let Some(draft) = self.drafts.get_mut(*index) {
+                draft.material.directive(directive);
+            }
+        }
         if name == "SecRuleUpdateActionById" {
             return self.update_actions(&chosen, link, change);
         }

@@ -84,9 +84,14 @@ impl<'r> Inspection<'r> {
 
     /// Expands a text and keeps it.
     pub(super) fn put_expanded(&mut self, template: &Template) -> Span {
+        self.put_made(|here, out| here.expand(template, out))
+    }
+
+    /// Keeps a text that is made of what is here.
+    pub(super) fn put_made(&mut self, make: impl FnOnce(&Self, &mut Vec<u8>)) -> Span {
         let mut out = std::mem::take(&mut self.scratch);
         out.clear();
-        self.expand(template, &mut out);
+        make(self, &mut out);
         if out.len() > EXPANDED_BYTES_MAX {
             out.truncate(EXPANDED_BYTES_MAX);
             self.truncated();

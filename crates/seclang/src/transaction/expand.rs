@@ -9,17 +9,49 @@ use crate::{
 use super::{
     Inspection,
     found::{Found, Name, Worth},
+    store::Span,
     tx::Held,
 };
+
+/// A piece of a text as it was when its rule matched.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Expanded {
+    pub(super) text: Span,
+    /// Nothing in it is what a client sent: it is the rules' text, or a number that they counted.
+    pub(super) harmless: bool,
+}
 
 impl<'r> Inspection<'r> {
     /// The text with its macros replaced; a variable that is not set is nothing.
     pub(super) fn expand(&self, template: &Template, out: &mut Vec<u8>) {
+        template.pieces.iter().for_each(|piece| self.expand_piece(piece, out));
+    }
+
+    fn expand_piece(&self, piece: &Piece, out: &mut Vec<u8>) {
+        match piece {
+            Piece::Text(text) => out.extend_from_slice(text),
+            Piece::Tx(slot) => self.tx(*slot).write(&self.store, out),
+            Piece::Variable(variable, key) => self.variable(*variable, key.as_deref(), out),
+        }
+    }
+
+    /// Expands a text piece by piece, and keeps the pieces apart.
+    pub(super) fn put_pieces(&mut self, template: &Template) -> Vec<Expanded> {
+        let mut pieces = Vec::with_capacity(template.pieces.len());
         for piece in &template.pieces {
-            match piece {
-                Piece::Text(text) => out.extend_from_slice(text),
-                Piece::Tx(slot) => self.tx(*slot).write(&self.store, out),
-                Piece::Variable(variable, key) => self.variable(*variable, key.as_deref(), out),
+            let harmless = self.is_harmless(piece);
+            let text = self.put_made(|here, out| here.expand_piece(piece, out));
+            pieces.push(Expanded { text, harmless });
+        }
+        pieces
+    }
+
+    fn is_harmless(&self, piece: &Piece) -> bool {
+        match piece {
+            Piece::Text(_) => true,
+            Piece::Tx(slot) => self.tx.is_counted(*slot),
+            Piece::Variable(variable, key) => {
+                *variable == Variable::Rule && !key.as_deref().is_some_and(is_text_of_rule)
             }
         }
     }
@@ -93,9 +125,9 @@ impl<'r> Inspection<'r> {
         if key.eq_ignore_ascii_case(b"id") {
             out.extend(rule.id.to_string().bytes());
         } else if key.eq_ignore_ascii_case(b"msg") {
-            self.expand(&rule.message, out);
+            self.expand_once(&rule.message, out);
         } else if key.eq_ignore_ascii_case(b"logdata") {
-            self.expand(&rule.data, out);
+            self.expand_once(&rule.data, out);
         } else if key.eq_ignore_ascii_case(b"severity") {
             out.extend(
                 rule.severity.map(|severity| severity.to_string()).unwrap_or_default().bytes(),
@@ -103,6 +135,13 @@ impl<'r> Inspection<'r> {
         } else if key.eq_ignore_ascii_case(b"ver") {
             out.extend_from_slice(rule.version.as_bytes());
         }
+    }
+
+    /// A text of the rule, in which such a text is nothing: it might be itself.
+    fn expand_once(&self, template: &Template, out: &mut Vec<u8>) {
+        let is_text = |piece: &&Piece| matches!(piece, Piece::Variable(Variable::Rule, Some(key)) if is_text_of_rule(key));
+        let pieces = template.pieces.iter().filter(|piece| !is_text(piece));
+        pieces.for_each(|piece| self.expand_piece(piece, out));
     }
 
     /// The values that a selector names, added to a list.
@@ -173,6 +212,11 @@ impl<'r> Inspection<'r> {
             }
         }
     }
+}
+
+/// The member of `RULE` is a text with macros of its own.
+fn is_text_of_rule(key: &[u8]) -> bool {
+    [&b"msg"[..], b"logdata"].iter().any(|text| text.eq_ignore_ascii_case(key))
 }
 
 /// A value without a name.

@@ -2,7 +2,7 @@
 
 use crate::{body::Reason, program::Piece, variable::Variable};
 
-use super::{Inspection, Record};
+use super::{Inspection, Record, expand::Expanded};
 
 /// Whether all of it was looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,8 +66,8 @@ pub struct Outcome<'r> {
 pub struct Hit<'r> {
     /// The rule's id.
     pub id: u32,
-    /// Its message. Macros in it that stand for what a client sent are left as they are, unless
-    /// matched data is told as it is.
+    /// Its message. A macro in it that stands for what a client sent is left as it is, or is
+    /// told as matched data is.
     pub message: String,
     /// Its severity, from 0 (emergency) to 7 (debug).
     pub severity: Option<u8>,
@@ -123,12 +123,12 @@ impl<'r> Inspection<'r> {
             found.write_value(store, &rules.program, &mut value);
         }
         let plain = data == MatchedData::Plain;
-        let message = match (record.message, rule.message.constant()) {
-            (_, Some(message)) => told(message),
-            (Some(message), None) if plain || self.is_harmless(&rule.message.pieces) => {
-                told(store.bytes(message))
+        let message = match rule.message.constant() {
+            Some(message) => told(message),
+            None => {
+                let pieces = rule.message.pieces.iter().zip(&record.message);
+                pieces.map(|(piece, made)| self.piece(piece, made, data)).collect()
             }
-            _ => self.unexpanded(&rule.message.pieces),
         };
         Some(Hit {
             id: rule.id,
@@ -150,30 +150,18 @@ impl<'r> Inspection<'r> {
         })
     }
 
-    /// The macros stand for numbers that rules counted.
-    fn is_harmless(&self, pieces: &[Piece]) -> bool {
-        pieces.iter().all(|piece| match piece {
-            Piece::Text(_) => true,
-            Piece::Tx(slot) => self.tx.is_counted(*slot),
-            Piece::Variable(variable, _) => *variable == Variable::Rule,
-        })
-    }
-
-    fn unexpanded(&self, pieces: &[Piece]) -> String {
-        pieces.iter().fold(String::new(), |text, piece| match piece {
-            Piece::Text(piece) => text + &String::from_utf8_lossy(piece),
-            Piece::Tx(slot) => {
-                let name = self.rules.program.tx_names.get(*slot as usize);
-                text + &format!(
-                    "%{{tx.{}}}",
-                    String::from_utf8_lossy(name.map_or(b"", Vec::as_slice))
-                )
-            }
-            Piece::Variable(variable, None) => text + &format!("%{{{}}}", variable.name()),
-            Piece::Variable(variable, Some(key)) => {
-                text + &format!("%{{{}.{}}}", variable.name(), String::from_utf8_lossy(key))
-            }
-        })
+    /// A piece of a message. What a client sent is told as matched data is.
+    fn piece(&self, piece: &Piece, made: &Expanded, data: MatchedData) -> String {
+        let text = told(self.store.bytes(made.text));
+        // The target of a hit is told, too.
+        let is_name = matches!(piece, Piece::Variable(Variable::MatchedVarName, _));
+        match data {
+            _ if made.harmless => text,
+            MatchedData::Plain => text,
+            MatchedData::Masked if is_name => text,
+            MatchedData::Masked => masked(&text),
+            MatchedData::Omit => self.rules.program.piece(piece),
+        }
     }
 }
 

@@ -63,7 +63,10 @@ impl<'r> Inspection<'r> {
             return;
         }
         let made = |template: &Template| template.constant().is_none();
-        let message = made(&rule.message).then(|| self.put_expanded(&rule.message));
+        let message = match made(&rule.message) {
+            true => self.put_pieces(&rule.message),
+            false => Vec::new(),
+        };
         let data = made(&rule.data).then(|| self.put_expanded(&rule.data));
         let found = self.matched.last().copied();
         self.records.push(Record { rule: number, found, message, data });

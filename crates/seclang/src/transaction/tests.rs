@@ -536,6 +536,33 @@ fn what_matched_is_told_on_request_and_masked() {
 }
 
 #[test]
+fn a_message_tells_what_rules_say_and_hides_what_was_sent() {
+    let set = load(
+        "SecAction \"id:9,phase:1,pass,nolog,setvar:tx.worth=5\"\n\
+         SecRule ARGS \"@rx (s3cret)\" \"id:10,phase:1,capture,setvar:'tx.x_score=+%{tx.worth}',\
+         msg:'%{tx.worth} in %{MATCHED_VAR_NAME}: %{tx.1}, %{rule.id} %{rule.logdata}',\
+         logdata:'%{MATCHED_VAR}'\"\n\
+         SecRule ARGS \"@rx (none)?\" \"id:11,phase:1,nolog,pass,capture\"\n\
+         SecRule ARGS \"@rx s\" \"id:12,phase:1,msg:'%{rule.msg}!'\"",
+    );
+    let value = Value { variable: Variable::ArgsGet, name: b"q", bytes: b"a s3cret" };
+    let overlay = Overlay::default();
+    let inspection = set.inspect_values(&[value], &overlay, &Limits::default());
+    for (data, want) in [
+        (MatchedData::Omit, "5 in %{MATCHED_VAR_NAME}: %{tx.1}, 10 %{RULE.logdata}"),
+        (MatchedData::Masked, "5 in ARGS:q: … (6), 10 a…t (8)"),
+        (MatchedData::Plain, "5 in ARGS:q: s3cret, 10 a s3cret"),
+    ] {
+        let outcome = inspection.outcome_with(data);
+        assert_eq!(outcome.hits[0].message, want, "{data:?}");
+    }
+    // A message of itself has an end.
+    assert_eq!(inspection.outcome_with(MatchedData::Plain).hits[1].message, "!!");
+    assert_eq!(inspection.adds(10), [("x_score".to_owned(), 5)]);
+    assert_eq!(inspection.adds(11), []);
+}
+
+#[test]
 fn files_that_rules_name_are_fetched() {
     let rules = "Include more/*.conf\nSecRule ARGS \"@pmFromFile words.data\" \"id:10\"";
     check(rules, &[(Variable::ArgsGet, "q", b"a UNION more")], &[900, 10]);

@@ -1,39 +1,13 @@
-//! How the verbs tell what they found: text for people, whose last line holds the counts, or one
-//! JSON document for tools, with nothing before or after it.
+//! What the verbs of policies tell alike: problems, by their files.
 
 use std::io::Write;
 use std::path::Path;
 
-use serde::Serialize;
 use serde_json::json;
 
 use crate::cli::INVALID;
+pub(super) use crate::cli::format::{Format, document, shown};
 use crate::config::Problem;
-
-/// How it is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
-pub(super) enum Format {
-    /// For people
-    #[default]
-    Text,
-    /// One JSON document
-    Json,
-}
-
-/// Writes a document.
-pub(super) fn document(value: &impl Serialize, out: &mut impl Write) -> anyhow::Result<()> {
-    serde_json::to_writer_pretty(&mut *out, value)?;
-    Ok(writeln!(out)?)
-}
-
-/// With control characters as escapes: values are what somebody sent, and this is a terminal.
-pub(super) fn shown(text: &str) -> String {
-    // What turns the direction of writing makes a terminal show another text.
-    let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let moves = |c: char| c.is_control() || turns(c);
-    let escaped = |c: char| if moves(c) { c.escape_unicode().to_string() } else { c.into() };
-    text.chars().map(escaped).collect()
-}
 
 /// A problem of a file of this directory.
 pub(super) fn placed(directory: &Path, problem: verdict::Problem) -> Problem {

@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
-use super::{Chosen, invalid};
+use serde::Serialize;
+
+use super::{Chosen, Format, document, invalid};
 use crate::cli::OK;
+use crate::rules::Ruleset;
 
 /// What CRS tags a rule with, before its level.
 const LEVEL: &str = "paranoia-level/";
@@ -18,41 +21,85 @@ pub(in crate::cli) struct Check {
     /// evaluated
     #[arg(long)]
     notices: bool,
+    /// How it is told
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
 }
 
 impl Check {
     pub(super) fn run(&self, out: &mut impl Write) -> anyhow::Result<u8> {
         let ruleset = match self.chosen.load() {
             Ok(ruleset) => ruleset,
-            Err(problems) => return invalid("check", &problems, out),
+            Err(problems) => return invalid("check", &problems, self.format, out),
         };
+        let report = Report::of(&ruleset);
+        match self.format {
+            Format::Json => document(&report, out)?,
+            Format::Text => report.text(self.notices, out)?,
+        }
+        Ok(OK)
+    }
+}
+
+/// What rule files come to.
+#[derive(Debug, Serialize)]
+struct Report<'a> {
+    /// SHA-256 of all files and of what routes make of them: what a gateway tells of its rules.
+    digest: &'a str,
+    files: usize,
+    rules: usize,
+    phases: BTreeMap<u8, usize>,
+    /// Rules by the level they are tagged with.
+    levels: BTreeMap<&'a str, usize>,
+    without_level: usize,
+    threshold: i64,
+    signatures: &'a [String],
+    notices: Vec<String>,
+}
+
+impl<'a> Report<'a> {
+    fn of(ruleset: &'a Ruleset) -> Self {
         let rules = ruleset.rules();
-        let notices = rules.notices();
-        for notice in notices.iter().filter(|_| self.notices) {
-            writeln!(out, "{notice}")?;
-        }
-        let mut levels: BTreeMap<&str, usize> = BTreeMap::new();
+        let (mut levels, mut without_level) = (BTreeMap::new(), 0);
         for (_, mut tags) in rules.set().ids() {
-            let level = tags.find_map(|tag| tag.strip_prefix(LEVEL)).unwrap_or("none");
-            *levels.entry(level).or_default() += 1;
-        }
-        for signature in rules.set().signatures() {
-            writeln!(out, "signature: {signature}")?;
-        }
-        writeln!(out, "threshold: {}", rules.set().threshold())?;
-        write!(out, "rules check: files={}", ruleset.paths().count())?;
-        write!(out, " rules={}", rules.set().len())?;
-        for (phase, count) in (1..).zip(rules.set().phases()) {
-            write!(out, " phase{phase}={count}")?;
-        }
-        for (level, count) in levels {
-            match level {
-                "none" => write!(out, " without_level={count}")?,
-                level => write!(out, " pl{level}={count}")?,
+            match tags.find_map(|tag| tag.strip_prefix(LEVEL)) {
+                Some(level) => *levels.entry(level).or_default() += 1,
+                None => without_level += 1,
             }
         }
-        writeln!(out, " notices={} problems=0", notices.len())?;
-        Ok(OK)
+        Self {
+            digest: ruleset.digest(),
+            files: ruleset.paths().count(),
+            rules: rules.set().len(),
+            phases: (1..).zip(rules.set().phases()).collect(),
+            levels,
+            without_level,
+            threshold: rules.set().threshold(),
+            signatures: rules.set().signatures(),
+            notices: rules.notices().iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    fn text(&self, notices: bool, out: &mut impl Write) -> std::io::Result<()> {
+        for notice in self.notices.iter().filter(|_| notices) {
+            writeln!(out, "{notice}")?;
+        }
+        for signature in self.signatures {
+            writeln!(out, "signature: {signature}")?;
+        }
+        writeln!(out, "threshold: {}", self.threshold)?;
+        writeln!(out, "digest: {}", self.digest)?;
+        write!(out, "rules check: files={} rules={}", self.files, self.rules)?;
+        for (phase, count) in &self.phases {
+            write!(out, " phase{phase}={count}")?;
+        }
+        for (level, count) in &self.levels {
+            write!(out, " pl{level}={count}")?;
+        }
+        if self.without_level > 0 {
+            write!(out, " without_level={}", self.without_level)?;
+        }
+        writeln!(out, " notices={} problems=0", self.notices.len())
     }
 }
 
@@ -64,12 +111,16 @@ mod tests {
     use crate::cli::INVALID;
 
     fn run(text: Option<&str>) -> (u8, String) {
+        told(text, Format::Text)
+    }
+
+    fn told(text: Option<&str>, format: Format) -> (u8, String) {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("a.conf");
         fs::write(&file, text.unwrap_or_default()).unwrap();
         fs::write(directory.path().join("words.data"), "union\nselect\n").unwrap();
         let files = text.map(|_| file).into_iter().collect();
-        let check = Check { chosen: Chosen { files, config: None }, notices: true };
+        let check = Check { chosen: Chosen { files, config: None }, notices: true, format };
         let mut out = Vec::new();
         let code = check.run(&mut out).unwrap();
         let text = String::from_utf8(out).unwrap();
@@ -93,6 +144,23 @@ mod tests {
             ),
             "{text}"
         );
+    }
+
+    #[test]
+    fn tools_get_a_document_of_what_is_right_and_of_what_is_wrong() {
+        let json = |text: &str| {
+            let (code, out) = told(Some(text), Format::Json);
+            (code, serde_json::from_str::<serde_json::Value>(&out).unwrap())
+        };
+        let (code, document) = json(THRESHOLD);
+        assert_eq!(
+            (code, &document["rules"], &document["phases"]["1"]),
+            (OK, &1.into(), &1.into())
+        );
+        let digest = document["digest"].as_str().unwrap();
+        assert!(run(Some(THRESHOLD)).1.contains(&format!("digest: {digest}\n")), "{document}");
+        let (code, document) = json("SecRule");
+        assert_eq!((code, &document["problems"][0]["line"]), (INVALID, &1.into()), "{document}");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use signals::{MatchedData, RuleHealth, RuleLimits, RuleRequest};
 
-use super::{Chosen, invalid};
+use super::{Chosen, Format, invalid};
 use crate::cli::{DENIED, OK};
 
 /// Say what the rules find in a request
@@ -35,7 +35,7 @@ impl Explain {
     pub(super) fn run(&self, out: &mut impl Write) -> anyhow::Result<u8> {
         let ruleset = match self.chosen.load() {
             Ok(ruleset) => ruleset,
-            Err(problems) => return invalid("explain", &problems, out),
+            Err(problems) => return invalid("explain", &problems, Format::Text, out),
         };
         let name = self.request.display();
         let text = std::fs::read(&self.request).with_context(|| format!("read `{name}`"))?;

@@ -64,7 +64,8 @@ pub(super) fn apis(
                 let message = format!("the API has two routes `{}`", raw.name);
                 problems.add_hinted(here.key("name").at, message, first);
             }
-            let view = views.of_route(raw.waf.as_ref(), here.key("waf"), problems);
+            let of = format!("{name}/{}", raw.name);
+            let view = views.of_route(of, raw.waf.as_ref(), here.key("waf"), problems);
             let of_all = OfAll { cors: of_api.as_ref(), view };
             let route = route(raw, &api, of_all, here, known, problems);
             found.extend(route.map(|route| (here, Arc::new(route))));

@@ -13,7 +13,11 @@ use crate::config::{
 };
 
 /// The views so far: what the rules count for, each once; the first is that of the top.
-pub(super) struct Views(Vec<View>);
+pub(super) struct Views {
+    views: Vec<View>,
+    /// The routes that have another.
+    routes: Vec<(String, usize)>,
+}
 
 impl Views {
     /// What the top says.
@@ -24,29 +28,33 @@ impl Views {
             threshold: raw.threshold.map(i64::from),
             exclusions: exclusions(&raw.exclude, here.key("exclude"), problems),
         };
-        Self(vec![View { settings, site: problems.site(here.at) }])
+        let top = View { settings, site: problems.site(here.at) };
+        Self { views: vec![top], routes: Vec::new() }
     }
 
     /// The number of a route's view.
     pub(super) fn of_route(
         &mut self,
+        name: String,
         raw: Option<&raw::RouteWaf>,
         here: Here<'_>,
         problems: &mut Problems,
     ) -> usize {
-        let (Some(raw), Some(top)) = (raw, self.0.first()) else { return 0 };
+        let (Some(raw), Some(top)) = (raw, self.views.first()) else { return 0 };
         let mut settings = top.settings.clone();
         settings.mode = mode(raw.mode).unwrap_or(settings.mode);
         settings.paranoia = raw.paranoia.or(settings.paranoia);
         settings.threshold = raw.threshold.map(i64::from).or(settings.threshold);
         settings.exclusions.extend(exclusions(&raw.exclude, here.key("exclude"), problems));
-        match self.0.iter().position(|view| view.settings == settings) {
-            Some(known) => known,
-            None => {
-                self.0.push(View { settings, site: problems.site(here.at) });
-                self.0.len() - 1
-            }
+        let known = self.views.iter().position(|view| view.settings == settings);
+        let view = known.unwrap_or_else(|| {
+            self.views.push(View { settings, site: problems.site(here.at) });
+            self.views.len() - 1
+        });
+        if view > 0 {
+            self.routes.push((name, view));
         }
+        view
     }
 
     /// The section, whole.
@@ -70,7 +78,7 @@ impl Views {
                 }
             }
         }
-        Waf { files, views: self.0 }
+        Waf { files, views: self.views, routes: self.routes }
     }
 }
 
