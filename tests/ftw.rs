@@ -6,26 +6,12 @@
 //! client and the rules stays as it is, and so do its refusals: a request that cannot be read is
 //! refused and recorded before rules look, and is counted as that, not as passed.
 
-// what the run in process is made of
-#[path = "../crates/seclang/examples/ftw/overrides.rs"]
-mod overrides;
-#[path = "../crates/seclang/examples/ftw/reflect.rs"]
-mod reflect;
-#[path = "../crates/seclang/examples/ftw/run.rs"]
-#[expect(dead_code, reason = "stages are not run one by one here")]
-mod run;
-#[path = "../crates/seclang/examples/ftw/suite.rs"]
-mod suite;
-#[path = "../crates/seclang/examples/ftw/wire.rs"]
-mod wire;
-#[path = "../crates/seclang/examples/ftw/yaml.rs"]
-mod yaml;
-
 mod report;
 mod through;
 
 use std::{env, path::Path, time::Instant};
 
+use ftw::Override;
 use report::{Floor, Report};
 use through::Through;
 
@@ -37,11 +23,11 @@ const SETS: [(&str, &str, Floor); 2] = [
 ];
 /// What may come out otherwise than the suite expects.
 const OVERRIDES_MAX: usize = 36;
-const OVERRIDES: &str = include_str!("../crates/seclang/examples/ftw/overrides.toml");
+const OVERRIDES: &str = include_str!("ftw/overrides.yaml");
 
 #[test]
 fn the_regression_tests_go_through_the_gateway() {
-    let overrides = overrides::parse(OVERRIDES).expect("overrides.toml");
+    let overrides = ftw::read_overrides(OVERRIDES).expect("overrides.yaml");
     let (mut ran, mut wrong) = (0, Vec::new());
     for (set, variable, floor) in SETS {
         let Some(dir) = env::var_os(variable) else { continue };
@@ -54,16 +40,15 @@ fn the_regression_tests_go_through_the_gateway() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-fn one(set: &str, dir: &Path, floor: &Floor, overrides: &[overrides::Override]) -> Report {
-    let tests = dir.join("tests/regression");
-    let tests = if tests.is_dir() { tests } else { dir.join("tests") };
-    let stages = suite::read(&tests).expect("the tests");
-    let of_responses = report::of_responses(&dir.join("rules")).expect("the rules");
-    let through = Through::start(set, dir, &stages).expect("the product");
+fn one(set: &str, dir: &Path, floor: &Floor, overrides: &[Override]) -> Report {
+    let copy = ftw::Copy::find(dir).expect("a copy of the CRS");
+    let stages = ftw::read(&copy.tests.clone().expect("its tests")).expect("the tests");
+    let of_responses = report::of_responses(&copy.rules).expect("the rules");
+    let through = Through::start(set, &copy, &stages).expect("the product");
     let start = Instant::now();
     let shown = through.show(&stages).expect("what the stages show");
     let took = start.elapsed();
-    let report = report::report(set, &stages, &shown, &of_responses, overrides);
+    let report = report::report(&stages, &shown, &of_responses, overrides);
     println!("{set}, through the gateway in {} s: {}", took.as_secs(), report.table(floor.bar));
     report
 }

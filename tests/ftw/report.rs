@@ -8,14 +8,10 @@ use std::{
 };
 
 use anyhow::Result;
+use ftw::{At, Expected, Override, Seen, Stage, Verdict, judge};
 use regex::Regex;
 
-use super::{
-    overrides::{At, Override},
-    run::{Seen, Verdict, judge},
-    suite::{Expected, Stage},
-    through::{Came, Shown},
-};
+use super::through::{Came, Shown};
 
 /// What a set must not fall below.
 #[derive(Debug)]
@@ -63,7 +59,6 @@ pub(super) fn of_responses(rules: &Path) -> Result<BTreeSet<u32>> {
 
 /// What each stage showed, against what is expected.
 pub(super) fn report(
-    set: &str,
     stages: &[Stage],
     shown: &[Shown],
     of_responses: &BTreeSet<u32>,
@@ -71,11 +66,11 @@ pub(super) fn report(
 ) -> Report {
     let mut report = Report::default();
     for (stage, shown) in stages.iter().zip(shown) {
-        let instead = overrides.iter().find(|it| it.at == At::Gateway && it.is_of(set, stage));
+        let instead = overrides.iter().find(|it| it.is_of(stage, At::Gateway));
         report.add(stage, shown, of_responses, instead);
     }
     let named: BTreeSet<&str> = stages.iter().map(|stage| stage.test.as_str()).collect();
-    let gone = overrides.iter().filter(|it| it.at == At::Gateway && it.is_in(set));
+    let gone = overrides.iter().filter(|it| it.is_at(At::Gateway));
     let gone = gone.filter(|it| !named.contains(it.test.as_str()));
     report.wrong.extend(gone.map(|it| format!("{}: an override of no stage", it.test)));
     report

@@ -20,16 +20,12 @@ use fixtures::{
     serve::{Server, bind},
     wire::{Message, Reader},
 };
-use serde_json::Value;
-
-use super::{
-    reflect,
-    run::Seen,
-    suite::Stage,
+use ftw::{
+    Copy, SETTINGS, Seen, Stage, reflect,
     wire::{self, Request},
 };
+use serde_json::Value;
 
-const RULES: &str = include_str!("../../crates/seclang/examples/ftw/setup.conf");
 /// How long an answer may take: longer than the gateway waits for what does not come.
 const ANSWER: Duration = Duration::from_secs(10);
 /// Why a request is turned away that can be read, but has no place here.
@@ -75,12 +71,12 @@ struct Got {
 
 impl Through {
     /// Starts it with the rules of a copy of the CRS, for the hosts and methods of these stages.
-    pub(super) fn start(name: &str, dir: &Path, stages: &[Stage]) -> Result<Self> {
+    pub(super) fn start(name: &str, copy: &Copy, stages: &[Stage]) -> Result<Self> {
         let back = back_end()?;
         let settings = tempfile::tempdir()?;
         let ours = settings.path().join("setup.conf");
-        fs::write(&ours, RULES)?;
-        let files = [dir.join("crs-setup.conf.example"), ours, dir.join("rules/*.conf")];
+        fs::write(&ours, SETTINGS)?;
+        let files = [copy.setup.clone(), ours, copy.rules.join("*.conf")];
         let files = files.map(|path| path.display().to_string());
         let setting = Setting::start(&format!("ftw-{name}"), &setup(&files, stages, back.addr()))?;
         Ok(Self { setting, _back: back })

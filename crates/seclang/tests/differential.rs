@@ -9,21 +9,12 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test stops where it is wrong")]
 
 mod common;
-#[allow(dead_code, reason = "the example uses the rest")]
-#[path = "../examples/ftw/suite.rs"]
-mod suite;
-#[allow(dead_code, reason = "the example uses the rest")]
-#[path = "../examples/ftw/wire.rs"]
-mod wire;
-#[allow(dead_code, reason = "the example uses the rest")]
-#[path = "../examples/ftw/yaml.rs"]
-mod yaml;
 
 use std::net::IpAddr;
 
 use common::Random;
+use ftw::wire::{self, Request};
 use seclang::{Limits, MatchedData, Outcome, Overlay, RuleSet};
-use wire::Request;
 
 /// Transactions of each rule set.
 const TRANSACTIONS: usize = 20_000;
@@ -123,7 +114,7 @@ fn filters_change_nothing_in_what_the_crs_says() {
     let tests = ["tests/regression/tests", "tests/regression", "tests"];
     let tests = tests.iter().map(|tests| dir.join(tests)).find(|tests| tests.is_dir());
     let mut requests = ours();
-    for stage in suite::read(&tests.expect("tests")).expect("the CRS's tests") {
+    for stage in ftw::read(&tests.expect("tests")).expect("the CRS's tests") {
         requests.extend(wire::read(&wire::raw(&stage.input)));
     }
     let (rules, overlay) = common::crs(&dir);

@@ -2,6 +2,7 @@
 
 mod check;
 mod explain;
+mod test;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -13,10 +14,11 @@ use super::format::{Format, document};
 use crate::config::{Config, Problem};
 use crate::rules::{self, Ruleset};
 
-/// Check rule files, and say what they find in a request
+/// Check and test rule files, and say what they find in a request
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Rules {
     Check(check::Check),
+    Test(test::Test),
     Explain(explain::Explain),
 }
 
@@ -24,6 +26,7 @@ impl Rules {
     pub(super) fn run(&self, out: &mut impl Write) -> anyhow::Result<u8> {
         match self {
             Self::Check(check) => check.run(out),
+            Self::Test(test) => test.run(out),
             Self::Explain(explain) => explain.run(out),
         }
     }

@@ -8,7 +8,6 @@
 
 mod corpus;
 mod crs;
-#[path = "../ftw/files.rs"]
 mod files;
 mod known;
 mod random;

@@ -2,9 +2,10 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
+use ftw::wire;
 
-use crate::{random::Random, suite, wire};
+use crate::random::Random;
 
 /// What a mutation puts in: what SQL, HTML and their readers make something of.
 const PIECES: [&[u8]; 44] = [
@@ -74,8 +75,8 @@ pub(crate) fn all(tests: &Path, count: usize, seed: u64) -> Result<Vec<Vec<u8>>>
 /// The values of every test's request: as they are sent, and decoded.
 fn sent(tests: &Path) -> Result<BTreeSet<Vec<u8>>> {
     let mut values = BTreeSet::new();
-    for stage in suite::read(tests)? {
-        let request = wire::read(&wire::raw(&stage.input))?;
+    for stage in ftw::read(tests)? {
+        let request = wire::read(&wire::raw(&stage.input)).context("a head without end")?;
         let headers = request.headers.into_iter().map(|(_, value)| value);
         for whole in headers.chain([request.target, request.body]) {
             for part in whole.split(|byte| b"?&=;".contains(byte)).chain([&whole[..]]) {

@@ -11,13 +11,6 @@
 mod inputs;
 mod known;
 mod random;
-#[cfg_attr(not(test), expect(dead_code, reason = "only what is sent is used"))]
-#[path = "../ftw/suite.rs"]
-mod suite;
-#[path = "../ftw/wire.rs"]
-mod wire;
-#[path = "../ftw/yaml.rs"]
-mod yaml;
 
 use std::{
     fs::{self, File},

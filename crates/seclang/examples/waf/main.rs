@@ -12,7 +12,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "a bench reads files, and what the kernel says")]
 
-#[path = "../ftw/files.rs"]
+#[path = "../benign/files.rs"]
 mod files;
 mod hostile;
 mod ours;

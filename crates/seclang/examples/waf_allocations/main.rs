@@ -3,7 +3,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "a bench reads files")]
 
-#[path = "../ftw/files.rs"]
+#[path = "../benign/files.rs"]
 mod files;
 #[expect(dead_code, reason = "what is found is for the bench to look at")]
 #[path = "../waf/ours.rs"]

@@ -16,7 +16,7 @@ use seclang::{File, Overlay, RuleSet, Settings};
 #[path = "../../examples/benign/crs.rs"]
 mod crs;
 #[allow(dead_code, reason = "each test uses a part")]
-#[path = "../../examples/ftw/files.rs"]
+#[path = "../../examples/benign/files.rs"]
 mod files;
 #[path = "../../examples/benign/random.rs"]
 mod random;

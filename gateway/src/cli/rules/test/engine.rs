@@ -1,29 +1,19 @@
-//! The engine, for the suite: a copy of the CRS as rules, a request and its answer as what they
-//! match. Deliberately all that this program knows of the engine.
+//! The rule engine, for tests: a request and its answer as what they match. The answer is that of
+//! the tests' own back end. Matched data is told as it is: tests ask for it.
 
-use std::{fmt::Write as _, net::Ipv4Addr, path::Path};
+use std::{fmt::Write as _, net::Ipv4Addr};
 
-use anyhow::Result;
-use seclang::{File, Limits, MatchedData, Overlay, RuleSet};
-
-use crate::{files, reflect::Response, run::Seen, wire::Request};
-
-const SETUP: &str = include_str!("setup.conf");
-
-/// Loads a copy of the CRS with the suite's settings, and what its operator says at its end.
-pub(crate) fn load(dir: &Path, end: &str) -> Result<RuleSet> {
-    let mut all = vec![
-        files::read(&dir.join("crs-setup.conf.example"))?,
-        File { name: "setup.conf".to_owned(), text: SETUP.as_bytes().to_vec() },
-    ];
-    all.extend(files::all(&dir.join("rules"), ".conf")?);
-    all.push(File { name: "end.conf".to_owned(), text: end.as_bytes().to_vec() });
-    files::load(&all)
-}
+use ftw::{Seen, reflect::Response, wire::Request};
+use signals::{MatchedData, RuleLimits, RuleOverlay, RuleRequest, RuleResponse, RuleSet};
 
 /// What a request and its answer match.
-pub(crate) fn inspect(rules: &RuleSet, request: &Request, answer: &Response) -> Seen {
-    let request = seclang::Request {
+pub(super) fn inspect(
+    rules: &RuleSet,
+    overlay: &RuleOverlay,
+    request: &Request,
+    answer: &Response,
+) -> Seen {
+    let request = RuleRequest {
         method: &request.method,
         target: &request.target,
         protocol: &request.protocol,
@@ -33,14 +23,13 @@ pub(crate) fn inspect(rules: &RuleSet, request: &Request, answer: &Response) -> 
         client_port: 40_000,
         id: "ftw",
     };
-    let response = seclang::Response {
+    let response = RuleResponse {
         status: answer.status,
         protocol: b"HTTP/1.1",
         headers: &fields(&answer.headers),
         body: &answer.body,
     };
-    let overlay = Overlay::default();
-    let mut inspection = rules.inspect(&request, &overlay, &Limits::default());
+    let mut inspection = rules.inspect(&request, overlay, &RuleLimits::default());
     inspection.response(&response);
     inspection.finish();
     let outcome = inspection.outcome_with(MatchedData::Plain);

@@ -4,30 +4,34 @@
 //! is not known here could change what a test means, so it is an error with its file and line.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result, bail, ensure};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use regex::Regex;
 
-use super::yaml::{self, Node};
+use super::{
+    Result, Wrong,
+    yaml::{self, Node},
+};
 
 /// One request of a test, and what is expected of it.
 #[derive(Debug)]
-pub(crate) struct Stage {
+pub struct Stage {
     /// As the suite's users name it: rule id and test id, `920100-4`.
-    pub(crate) test: String,
+    pub test: String,
     /// From 1.
-    pub(crate) nth: usize,
-    pub(crate) input: Input,
-    pub(crate) expected: Expected,
+    pub nth: usize,
+    /// What is sent.
+    pub input: Input,
+    /// What is expected of it.
+    pub expected: Expected,
 }
 
 /// What is sent.
 #[derive(Debug)]
-pub(crate) enum Input {
+pub enum Input {
     /// These bytes.
     Encoded(Vec<u8>),
     /// A request made of this.
@@ -36,61 +40,75 @@ pub(crate) enum Input {
 
 /// A request's parts, as a test has them.
 #[derive(Debug)]
-pub(crate) struct Parts {
-    pub(crate) method: String,
-    pub(crate) uri: String,
-    pub(crate) version: String,
-    pub(crate) headers: Vec<(String, String)>,
-    pub(crate) data: Vec<u8>,
+pub struct Parts {
+    /// The method.
+    pub method: String,
+    /// The target.
+    pub uri: String,
+    /// `HTTP/1.1`.
+    pub version: String,
+    /// Fields, in order.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub data: Vec<u8>,
     /// Whether headers that a client adds are added.
-    pub(crate) complete: bool,
+    pub complete: bool,
 }
 
 /// What is expected; all of it must hold.
 #[derive(Debug, Default)]
-pub(crate) struct Expected {
+pub struct Expected {
     /// Rules that match.
-    pub(crate) ids: Vec<u32>,
+    pub ids: Vec<u32>,
     /// Rules that do not.
-    pub(crate) no_ids: Vec<u32>,
+    pub no_ids: Vec<u32>,
     /// What the log says.
-    pub(crate) log: Option<Regex>,
+    pub log: Option<Regex>,
     /// What it does not say.
-    pub(crate) no_log: Option<Regex>,
+    pub no_log: Option<Regex>,
     /// What a server answers; only a server can tell.
-    pub(crate) status: Option<u16>,
+    pub status: Option<u16>,
     /// The connection may break instead; only a server can tell.
-    pub(crate) error: bool,
+    pub error: bool,
 }
 
 impl Expected {
     /// Whether rules are named.
-    pub(crate) fn names_rules(&self) -> bool {
+    pub fn names_rules(&self) -> bool {
         !self.ids.is_empty() || !self.no_ids.is_empty()
     }
 
     /// Whether the log is looked at.
-    pub(crate) fn reads_log(&self) -> bool {
+    pub fn reads_log(&self) -> bool {
         self.log.is_some() || self.no_log.is_some()
     }
 }
 
 /// Reads every test below a directory, in the order of the files' names.
-pub(crate) fn read(dir: &Path) -> Result<Vec<Stage>> {
+///
+/// # Errors
+/// A file cannot be read or is not such tests, or there is none.
+pub fn read(dir: &Path) -> Result<Vec<Stage>> {
     let (mut stages, mut files) = (Vec::new(), Vec::new());
     find(dir, &mut files)?;
     files.sort();
     for file in files {
-        let text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
-        read_file(&text, &mut stages).with_context(|| file.display().to_string())?;
+        let text = fs::read_to_string(&file).map_err(|error| unread(&file, &error))?;
+        read_file(&text, &mut stages).map_err(|wrong| wrong.of(&file))?;
     }
-    ensure!(!stages.is_empty(), "no test is below `{}`", dir.display());
+    if stages.is_empty() {
+        return Err(Wrong::at(1, "no test is below it").of(dir));
+    }
     Ok(stages)
 }
 
 fn find(dir: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
-    for entry in fs::read_dir(dir).with_context(|| dir.display().to_string())? {
-        let path = entry?.path();
+    for entry in fs::read_dir(dir).map_err(|error| unread(dir, &error))? {
+        let path = entry.map_err(|error| unread(dir, &error))?.path();
+        // what is hidden is somebody else's: the settings of a runner, say
+        if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.')) {
+            continue;
+        }
         if path.is_dir() {
             find(&path, files)?;
         } else if path.extension().is_some_and(|extension| extension == "yaml") {
@@ -100,11 +118,15 @@ fn find(dir: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     Ok(())
 }
 
+fn unread(path: &Path, error: &io::Error) -> Wrong {
+    Wrong::at(1, format!("cannot be read: {error}")).of(path)
+}
+
 fn read_file(text: &str, stages: &mut Vec<Stage>) -> Result<()> {
     let Some(root) = yaml::parse(text)? else { return Ok(()) };
     // one file has its author beside `meta`
     let [meta, rule, tests, _] = root.keys(["meta", "rule_id", "tests", "author"])?;
-    let rule: u32 = rule.context("no `rule_id`")?.number()?;
+    let rule: u32 = rule.ok_or_else(|| root.wrong("no `rule_id`"))?.number()?;
     if let Some(meta) = meta {
         let known = ["enabled", "author", "description", "name", "version", "tags"];
         let [enabled, ..] = meta.keys(known)?;
@@ -112,17 +134,18 @@ fn read_file(text: &str, stages: &mut Vec<Stage>) -> Result<()> {
             return Ok(());
         }
     }
-    for (nth, test) in tests.context("no `tests`")?.list()?.iter().enumerate() {
+    for (nth, test) in tests.ok_or_else(|| root.wrong("no `tests`"))?.list()?.iter().enumerate() {
         let [id, _, _, list] = test.keys(["test_id", "desc", "test_title", "stages"])?;
         let id = id.map_or(Ok(nth + 1), Node::number)?;
-        for (nth, stage) in list.context("no `stages`")?.list()?.iter().enumerate() {
-            let at = || format!("line {}", stage.line);
+        for (nth, stage) in
+            list.ok_or_else(|| test.wrong("no `stages`"))?.list()?.iter().enumerate()
+        {
             let [_, input, output] = stage.keys(["description", "input", "output"])?;
             stages.push(Stage {
                 test: format!("{rule}-{id}"),
                 nth: nth + 1,
-                input: read_input(input.with_context(at)?)?,
-                expected: read_expected(output.with_context(at)?)?,
+                input: read_input(input.ok_or_else(|| stage.wrong("no `input`"))?)?,
+                expected: read_expected(output.ok_or_else(|| stage.wrong("no `output`"))?)?,
             });
         }
     }
@@ -146,11 +169,12 @@ fn read_input(node: &Node) -> Result<Input> {
     let text = |node: Option<&Node>, otherwise: &str| -> Result<String> {
         Ok(node.map_or(Ok(otherwise), Node::text)?.to_owned())
     };
-    ensure!(text(protocol, "http")? == "http", "line {}: not over HTTP", node.line);
+    if text(protocol, "http")? != "http" {
+        return Err(node.wrong("not over HTTP"));
+    }
     if let Some(encoded) = encoded {
         let text = encoded.text()?.replace(['\r', '\n'], "");
-        let bytes = STANDARD.decode(text);
-        let bytes = bytes.with_context(|| format!("line {}: not base64", encoded.line))?;
+        let bytes = STANDARD.decode(text).map_err(|_| encoded.wrong("not base64"))?;
         return Ok(Input::Encoded(bytes));
     }
     let mut list = Vec::new();
@@ -158,7 +182,7 @@ fn read_input(node: &Node) -> Result<Input> {
         list.push((name.clone(), value.text()?.to_owned()));
     }
     let data = match data {
-        Some(data) => fill(data.text()?).with_context(|| format!("line {}", data.line))?,
+        Some(data) => fill(data.text()?).map_err(|message| data.wrong(message))?,
         None => String::new(),
     };
     Ok(Input::Parts(Parts {
@@ -189,8 +213,10 @@ fn read_expected(node: &Node) -> Result<Expected> {
         expected.no_log = pattern(no_matches)?;
     }
     let says = expected.names_rules() || expected.reads_log() || expected.status.is_some();
-    ensure!(says || expected.error, "line {}: nothing is expected", node.line);
-    Ok(expected)
+    match says || expected.error {
+        true => Ok(expected),
+        false => Err(node.wrong("nothing is expected")),
+    }
 }
 
 fn numbers(node: Option<&Node>) -> Result<Vec<u32>> {
@@ -200,16 +226,16 @@ fn numbers(node: Option<&Node>) -> Result<Vec<u32>> {
 fn pattern(node: Option<&Node>) -> Result<Option<Regex>> {
     let Some(node) = node else { return Ok(None) };
     let regex = Regex::new(node.text()?);
-    Ok(Some(regex.with_context(|| format!("line {}: not a pattern", node.line))?))
+    regex.map(Some).map_err(|error| node.wrong(format!("not a pattern: {error}")))
 }
 
 /// Fills in the one kind of template that tests have: `{{ "1" | repeat 64200 }}`.
-fn fill(data: &str) -> Result<String> {
+fn fill(data: &str) -> std::result::Result<String, String> {
     let (mut filled, mut rest) = (String::new(), data);
     while let Some((before, template)) = rest.split_once("{{") {
-        let (template, after) = template.split_once("}}").context("`{{` without `}}`")?;
+        let (template, after) = template.split_once("}}").ok_or("`{{` without `}}`")?;
         let Some((text, times)) = repeat(template) else {
-            bail!("what `{{{{{template}}}}}` does is not known");
+            return Err(format!("what `{{{{{template}}}}}` does is not known"));
         };
         filled += before;
         filled += &text.repeat(times);
@@ -252,9 +278,9 @@ mod tests {
             let text = FILE.replace(from, to);
             assert_ne!(text, FILE, "{from} is not there");
             let error = read_file(&text, &mut Vec::new()).expect_err(to);
-            assert!(format!("{error:#}").contains(want), "{error:#}");
+            assert!(error.to_string().contains(want), "{error}");
         };
-        check("data:", "date:", "line 8: what `date`");
+        check("data:", "date:", ":8: what `date`");
         check("repeat", "reverse", "is not known");
         check("expect_ids: [9, 8]", "", "nothing is expected");
         check("[9, 8]", "[nine]", "not such a number");

@@ -4,8 +4,9 @@
 //! Deliberately no types: what is a number is for the reader to say, so that a header's value stays
 //! the text that was written. Anchors and tags are refused; the tests have none.
 
-use anyhow::{Context, Result, bail};
 use saphyr_parser::{Event, Parser, ScalarStyle};
+
+use super::{Result, Wrong};
 
 /// Lists and maps within each other.
 const DEPTH_MAX: usize = 16;
@@ -26,24 +27,29 @@ enum Value {
 }
 
 impl Node {
+    /// Something is wrong here.
+    pub(crate) fn wrong(&self, message: impl Into<String>) -> Wrong {
+        Wrong::at(self.line, message)
+    }
+
     /// A scalar's text as it was written; nothing is the empty text.
     pub(crate) fn text(&self) -> Result<&str> {
         match &self.value {
             Value::Null => Ok(""),
             Value::Text(text) => Ok(text),
-            Value::List(_) | Value::Map(_) => bail!("line {}: not a scalar", self.line),
+            Value::List(_) | Value::Map(_) => Err(self.wrong("not a scalar")),
         }
     }
 
     /// A scalar that is a number.
     pub(crate) fn number<N: std::str::FromStr>(&self) -> Result<N> {
         let number = self.text()?.parse().ok();
-        number.with_context(|| format!("line {}: not such a number", self.line))
+        number.ok_or_else(|| self.wrong("not such a number"))
     }
 
     /// A scalar that is true or false.
     pub(crate) fn truth(&self) -> Result<bool> {
-        self.text()?.parse().with_context(|| format!("line {}: not `true` or `false`", self.line))
+        self.text()?.parse().map_err(|_| self.wrong("not `true` or `false`"))
     }
 
     /// A list's items; nothing is no items.
@@ -51,7 +57,7 @@ impl Node {
         match &self.value {
             Value::Null => Ok(&[]),
             Value::List(items) => Ok(items),
-            Value::Text(_) | Value::Map(_) => bail!("line {}: not a list", self.line),
+            Value::Text(_) | Value::Map(_) => Err(self.wrong("not a list")),
         }
     }
 
@@ -60,7 +66,7 @@ impl Node {
         match &self.value {
             Value::Null => Ok(&[]),
             Value::Map(entries) => Ok(entries),
-            Value::Text(_) | Value::List(_) => bail!("line {}: not a map", self.line),
+            Value::Text(_) | Value::List(_) => Err(self.wrong("not a map")),
         }
     }
 
@@ -72,8 +78,8 @@ impl Node {
             let nth = known.iter().position(|known| known == key);
             match nth.and_then(|nth| found.get_mut(nth)) {
                 Some(slot @ None) => *slot = Some(node),
-                Some(Some(_)) => bail!("line {}: `{key}` is there twice", node.line),
-                None => bail!("line {}: what `{key}` is, is not known", node.line),
+                Some(Some(_)) => return Err(node.wrong(format!("`{key}` is there twice"))),
+                None => return Err(node.wrong(format!("what `{key}` is, is not known"))),
             }
         }
         Ok(found)
@@ -90,20 +96,21 @@ struct Open {
 pub(crate) fn parse(text: &str) -> Result<Option<Node>> {
     let (mut open, mut root): (Vec<Open>, Option<Node>) = (Vec::new(), None);
     for event in Parser::new_from_str(text) {
-        let (event, span) = event.context("not YAML")?;
+        let (event, span) = event
+            .map_err(|error| Wrong::at(error.marker().line(), format!("not YAML: {error}")))?;
         let line = span.start.line();
         let value = match event {
             Event::Scalar(_, _, anchor, Some(_)) | Event::Scalar(_, _, anchor @ 1.., _) => {
-                bail!("line {line}: a tag or an anchor ({anchor})")
+                return Err(Wrong::at(line, format!("a tag or an anchor ({anchor})")));
             }
-            Event::Alias(_) => bail!("line {line}: an alias"),
+            Event::Alias(_) => return Err(Wrong::at(line, "an alias")),
             Event::Scalar(text, ScalarStyle::Plain, ..) if ["", "~", "null"].contains(&&*text) => {
                 Value::Null
             }
             Event::Scalar(text, ..) => Value::Text(text.into_owned()),
             Event::SequenceStart(..) | Event::MappingStart(..) => {
                 if open.len() >= DEPTH_MAX {
-                    bail!("line {line}: too deep");
+                    return Err(Wrong::at(line, "too deep"));
                 }
                 let is_list = matches!(event, Event::SequenceStart(..));
                 let value = if is_list { Value::List(Vec::new()) } else { Value::Map(Vec::new()) };
@@ -111,8 +118,8 @@ pub(crate) fn parse(text: &str) -> Result<Option<Node>> {
                 continue;
             }
             Event::SequenceEnd | Event::MappingEnd => {
-                let done = open.pop().context("the end of nothing")?.node;
-                put(&mut open, &mut root, done)?;
+                let done = open.pop().ok_or_else(|| Wrong::at(line, "the end of nothing"))?;
+                put(&mut open, &mut root, done.node)?;
                 continue;
             }
             _ => continue,
@@ -125,7 +132,7 @@ pub(crate) fn parse(text: &str) -> Result<Option<Node>> {
 fn put(open: &mut [Open], root: &mut Option<Node>, done: Node) -> Result<()> {
     let Some(Open { node, key }) = open.last_mut() else {
         if root.is_some() {
-            bail!("line {}: a second document", done.line);
+            return Err(done.wrong("a second document"));
         }
         *root = Some(done);
         return Ok(());
@@ -166,12 +173,12 @@ mod tests {
                 Ok(None) => panic!("{text}: nothing"),
                 Err(error) => error,
             };
-            assert!(format!("{error:#}").contains(want), "{text}: {error:#}");
+            assert!(error.to_string().contains(want), "{text}: {error}");
         };
-        check("a: 1\nb: 2\n", "line 2: what `b` is");
-        check("a: 1\na: 2\n", "line 2: `a` is there twice");
-        check("- a\n", "line 1: not a map");
-        check("a: &x 1\n", "line 1: a tag or an anchor");
+        check("a: 1\nb: 2\n", ":2: what `b` is");
+        check("a: 1\na: 2\n", ":2: `a` is there twice");
+        check("- a\n", ":1: not a map");
+        check("a: &x 1\n", ":1: a tag or an anchor");
         check("a: 1\n---\na: 2\n", "a second document");
         check("a: [1\n", "not YAML");
     }

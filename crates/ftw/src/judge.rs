@@ -1,25 +1,23 @@
-//! Runs stages and judges what was seen. Deliberately ignorant of how: in process or by a socket.
+//! Whether what was seen of a stage is what it expects.
 
 use std::collections::BTreeSet;
 
-use anyhow::{Context, Result};
-
-use super::suite::{Expected, Stage};
+use super::suite::Expected;
 
 /// What a run shows of a stage.
 #[derive(Debug, Default)]
-pub(crate) struct Seen {
+pub struct Seen {
     /// The rules that matched and are logged.
-    pub(crate) ids: BTreeSet<u32>,
+    pub ids: BTreeSet<u32>,
     /// What they say, as ModSecurity's log has it: `[id "1"] [msg "…"] [data "…"]`, a line each.
-    pub(crate) log: String,
+    pub log: String,
     /// The answer's status, of a server.
-    pub(crate) status: Option<u16>,
+    pub status: Option<u16>,
 }
 
 /// How a stage came out.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub enum Verdict {
     /// As expected.
     Passed,
     /// Not, and why.
@@ -28,29 +26,8 @@ pub(crate) enum Verdict {
     NotSeen,
 }
 
-/// A stage that was run.
-#[derive(Debug)]
-pub(crate) struct Ran<'a> {
-    pub(crate) stage: &'a Stage,
-    pub(crate) seen: Seen,
-    pub(crate) verdict: Verdict,
-}
-
-/// Runs every stage as `ask` does.
-pub(crate) fn run(
-    stages: &[Stage],
-    mut ask: impl FnMut(&Stage) -> Result<Seen>,
-) -> Result<Vec<Ran<'_>>> {
-    let mut one = |stage| {
-        let seen = ask(stage).with_context(|| format!("{} stage {}", stage.test, stage.nth))?;
-        let verdict = judge(&stage.expected, &seen);
-        Ok(Ran { stage, seen, verdict })
-    };
-    stages.iter().map(&mut one).collect()
-}
-
 /// Whether what is expected was seen. A status is judged only where there is one.
-pub(crate) fn judge(expected: &Expected, seen: &Seen) -> Verdict {
+pub fn judge(expected: &Expected, seen: &Seen) -> Verdict {
     let mut wrong = Vec::new();
     let missing: Vec<_> = expected.ids.iter().filter(|id| !seen.ids.contains(id)).collect();
     if !missing.is_empty() {

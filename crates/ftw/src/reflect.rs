@@ -1,7 +1,6 @@
 //! What the suite's back end answers: `/reflect` gives back what the body asks for, everything else
 //! is an empty 200.
 
-use anyhow::{Context, Result};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::Value;
 
@@ -9,14 +8,17 @@ use super::wire::Request;
 
 /// An answer.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Response {
-    pub(crate) status: u16,
-    pub(crate) headers: Vec<(Vec<u8>, Vec<u8>)>,
-    pub(crate) body: Vec<u8>,
+pub struct Response {
+    /// Its status.
+    pub status: u16,
+    /// Fields, in order.
+    pub headers: Vec<(Vec<u8>, Vec<u8>)>,
+    /// The body.
+    pub body: Vec<u8>,
 }
 
 /// The answer to a request.
-pub(crate) fn answer(request: &Request) -> Response {
+pub fn answer(request: &Request) -> Response {
     if !request.target.starts_with(b"/reflect") {
         return Response {
             status: 200,
@@ -25,32 +27,33 @@ pub(crate) fn answer(request: &Request) -> Response {
         };
     }
     reflect(&request.body).unwrap_or_else(|error| {
-        let body = format!("{error:#}\n").into_bytes();
+        let body = format!("{error}\n").into_bytes();
         Response { status: 400, headers: vec![header("Content-Type", "text/plain")], body }
     })
 }
 
 /// `{"status": …, "headers": {…}, "body": "…"}`, or `"encodedBody"` in base64; all may be absent.
-fn reflect(asked: &[u8]) -> Result<Response> {
-    let asked: Value = serde_json::from_slice(asked).context("not JSON")?;
+fn reflect(asked: &[u8]) -> Result<Response, String> {
+    let asked: Value =
+        serde_json::from_slice(asked).map_err(|error| format!("not JSON: {error}"))?;
     let status = asked.get("status").map_or(Some(200), Value::as_u64);
     let mut headers = Vec::new();
     for (name, value) in asked.get("headers").and_then(Value::as_object).into_iter().flatten() {
-        headers.push(header(name, value.as_str().context("a header that is no text")?));
+        headers.push(header(name, value.as_str().ok_or("a header that is no text")?));
     }
     let text = |name: &str| {
-        let text = asked.get(name).map(|text| text.as_str().context("a body that is no text"));
+        let text = asked.get(name).map(|text| text.as_str().ok_or("a body that is no text"));
         text.transpose()
     };
     let body = match (text("body")?, text("encodedBody")?) {
-        (_, Some(encoded)) => STANDARD.decode(encoded).context("not base64")?,
+        (_, Some(encoded)) => STANDARD.decode(encoded).map_err(|_| "not base64")?,
         (body, None) => body.unwrap_or_default().as_bytes().to_vec(),
     };
     if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(b"Content-Type")) {
         // a server would guess from the body; a type whose bodies are inspected
         headers.push(header("Content-Type", "text/plain; charset=utf-8"));
     }
-    let status = status.and_then(|status| u16::try_from(status).ok()).context("no such status")?;
+    let status = status.and_then(|status| u16::try_from(status).ok()).ok_or("no such status")?;
     Ok(Response { status, headers, body })
 }
 

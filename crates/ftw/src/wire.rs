@@ -6,14 +6,12 @@
 //! is, `Connection: close`, and `Content-Length` if there is a body or the method may have one; a
 //! multipart body's line feeds become line ends of HTTP.
 
-use anyhow::{Context, Result};
-
 use super::suite::{Input, Parts};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
 /// The bytes that go to a socket.
-pub(crate) fn raw(input: &Input) -> Vec<u8> {
+pub fn raw(input: &Input) -> Vec<u8> {
     match input {
         Input::Encoded(bytes) => bytes.clone(),
         Input::Parts(parts) => of_parts(parts),
@@ -100,23 +98,28 @@ fn escape(text: &[u8]) -> Vec<u8> {
 
 /// A request that was read.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Request {
-    pub(crate) method: Vec<u8>,
-    pub(crate) target: Vec<u8>,
-    pub(crate) protocol: Vec<u8>,
-    pub(crate) headers: Vec<(Vec<u8>, Vec<u8>)>,
-    pub(crate) body: Vec<u8>,
+pub struct Request {
+    /// The method.
+    pub method: Vec<u8>,
+    /// The target.
+    pub target: Vec<u8>,
+    /// `HTTP/1.1`.
+    pub protocol: Vec<u8>,
+    /// Fields, in order.
+    pub headers: Vec<(Vec<u8>, Vec<u8>)>,
+    /// The body.
+    pub body: Vec<u8>,
 }
 
-/// Reads bytes with as few demands as can be: what is not there is empty.
-pub(crate) fn read(raw: &[u8]) -> Result<Request> {
-    let end = raw.windows(4).position(|four| four == b"\r\n\r\n").context("a head without end")?;
+/// Reads bytes with as few demands as can be: what is not there is empty. A head has an end.
+pub fn read(raw: &[u8]) -> Option<Request> {
+    let end = raw.windows(4).position(|four| four == b"\r\n\r\n")?;
     let (head, rest) = raw.split_at(end);
     let mut lines = lines(head).into_iter();
     let (method, target, protocol) = request_line(lines.next().unwrap_or_default());
     let headers: Vec<_> = lines.map(header).collect();
     let body = body(&headers, rest.get(4..).unwrap_or_default());
-    Ok(Request { method, target, protocol, headers, body })
+    Some(Request { method, target, protocol, headers, body })
 }
 
 /// The lines of a head. A line feed or a carriage return alone is a part of a line.
@@ -251,6 +254,6 @@ mod tests {
             &[chunked],
             "abc",
         );
-        assert!(super::read(b"GET / HTTP/1.1\r\n").is_err());
+        assert!(super::read(b"GET / HTTP/1.1\r\n").is_none());
     }
 }
