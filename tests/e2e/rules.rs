@@ -180,6 +180,46 @@ fn a_load_says_which_rules_changed() {
     assert_eq!((text(told, "/digest"), told.get("before")), (digest.as_str(), None), "{event}");
 }
 
+/// `rules explain` goes by the route that a request is for, and knows a decision by its id.
+#[test]
+fn what_rules_found_is_explained_by_route_and_by_decision() {
+    let mut setting = setting("rules-explained");
+    let dir = setting.dir().join("rules");
+    fs::create_dir_all(&dir).expect("a directory");
+    fs::write(dir.join("a.conf"), RULES).expect("written");
+    fs::write(dir.join("words.data"), "xyzzy\n").expect("written");
+    let waf = "waf:\n  rules: [\"rules/*.conf\"]\npolicies:\n  directory: policies";
+    change(&setting, "portcullis.yaml", "policies:\n  directory: policies", waf);
+    change(
+        &setting,
+        "portcullis.yaml",
+        "        path: /public\n",
+        "        path: /public\n        waf: {threshold: 9, mode: shadow}\n",
+    );
+    accepted(&mut setting);
+    let (status, event) = ask(&setting, &Request::new("GET", "/public?q=xyzzy"));
+    assert_eq!(status, 200, "{event}");
+    let request = "GET /public?q=xyzzy HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    fs::write(setting.dir().join("request.http"), request).expect("written");
+    let explain = |more: &[&str]| {
+        let words = ["rules", "explain", "--config", "portcullis.yaml"];
+        let output = setting.portcullis.run(&[&words[..], more].concat()).expect("it runs");
+        let told = String::from_utf8(output.stdout).expect("text");
+        (output.status.code(), told)
+    };
+    let (code, told) = explain(&["--request", "request.http"]);
+    let count = "rules explain: hits=1 score=5 threshold=9 health=ok\n";
+    assert_eq!((code, told.ends_with(count)), (Some(0), true), "{told}");
+    assert!(told.contains("route: public/") && told.contains("mode: shadow\n"), "{told}");
+    let id = text(&event, "/metadata/uid");
+    let (code, told) = explain(&["--from", "spool", "--decision", id]);
+    assert_eq!((code, told.ends_with(count)), (Some(0), true), "{told}");
+    assert!(told.contains(&format!("decision: {id}\n")), "{told}");
+    assert!(told.contains("9001 a word of the list\n  ARGS:q\n"), "{told}");
+    assert!(told.contains("ARGS @pmFromFile words.data\n    after lowercase\n"), "{told}");
+    assert!(!told.contains("xyzzy"), "{told}");
+}
+
 #[test]
 fn a_body_that_is_not_what_it_says_it_is_is_refused() {
     let mut setting = setting("rules-bodies");

@@ -15,7 +15,7 @@ mod runs;
 mod seal;
 mod sets;
 #[cfg(test)]
-mod setting;
+pub(super) mod setting;
 mod test;
 
 use std::io::Write;
@@ -27,6 +27,7 @@ use verdict::{Policies, Source};
 
 use crate::config::{Problem, Yaml};
 use crate::snapshot;
+pub(super) use explain::find as recorded_decision;
 
 /// Check, test and explain policies, and show what they allow
 #[derive(Debug, clap::Subcommand)]

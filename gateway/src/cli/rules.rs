@@ -46,11 +46,25 @@ struct Chosen {
 impl Chosen {
     /// The rules, or every problem. Without files and configuration, they are our own.
     fn load(&self) -> Result<Ruleset, Vec<Problem>> {
-        match (&self.config, self.files.as_slice()) {
-            (Some(path), _) => Ruleset::load(&Config::load(path)?.waf, None),
-            (None, []) => Ruleset::own(),
-            (None, files) => Ruleset::compile(rules::given(files)?),
+        self.loaded().map(|(ruleset, _)| ruleset)
+    }
+
+    /// The same, with the configuration that names them.
+    fn loaded(&self) -> Result<(Ruleset, Option<Config>), Vec<Problem>> {
+        if let Some(path) = &self.config {
+            let config = Config::load(path)?;
+            return Ok((Ruleset::load(&config.waf, None)?, Some(config)));
         }
+        let ruleset = match self.files.as_slice() {
+            [] => Ruleset::own(),
+            files => Ruleset::compile(rules::given(files)?),
+        };
+        Ok((ruleset?, None))
+    }
+
+    /// Files are named.
+    fn names_files(&self) -> bool {
+        !self.files.is_empty()
     }
 }
 

@@ -247,7 +247,10 @@ impl Asked {
 }
 
 /// The decision of this id; without one, the only decision that is there.
-fn find(from: &Path, wanted: Option<&str>) -> anyhow::Result<(String, Recorded)> {
+pub(in crate::cli) fn find(
+    from: &Path,
+    wanted: Option<&str>,
+) -> anyhow::Result<(String, Recorded)> {
     let mut found: Option<(String, Recorded)> = None;
     let mut without_policy = None;
     record::every(from, |value| {

@@ -69,7 +69,7 @@ impl Setting {
 }
 
 /// The event of a decision that these policies make.
-pub(super) fn event(
+pub(in crate::cli) fn event(
     policies: &Policies,
     who: &str,
     (namespace, name, id): (&str, &str, &str),
