@@ -3,6 +3,7 @@
 //! A recorded decision is asked again of the set that made it, found by the digests in its event;
 //! a question of a case file is asked of the policies as they are. Nothing is verified here.
 
+mod rules;
 mod text;
 
 use std::io::Write;
@@ -89,6 +90,9 @@ struct Told {
     note: Option<String>,
     /// None, if only other policies could tell.
     explanation: Option<Explanation>,
+    /// The rules that matched, where a policy refused for what rules found.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    rules: Vec<rules::Matched>,
     /// Policies that were asked for.
     also: Vec<Explained>,
 }
@@ -168,6 +172,7 @@ impl Explain {
                     question: asked.name,
                     note: Some(format!("{note}; {hint}")),
                     explanation: None,
+                    rules: Vec::new(),
                     also: Vec::new(),
                 }
             }
@@ -234,7 +239,8 @@ impl Explain {
             .map(|id| inquiry.policy(id).with_context(|| format!("there is no policy `{id}`")));
         let also = also.collect::<anyhow::Result<_>>()?;
         let note = note.or(differs);
-        Ok(Told { question: name, note, explanation: Some(explanation), also })
+        let rules = rules::behind(&explanation, &facts);
+        Ok(Told { question: name, note, explanation: Some(explanation), rules, also })
     }
 }
 

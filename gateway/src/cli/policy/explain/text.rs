@@ -8,13 +8,14 @@ use super::super::format::shown;
 use super::{Report, Told};
 
 pub(super) fn write(report: &Report, out: &mut impl Write) -> std::io::Result<()> {
-    for Told { question, note, explanation, also } in &report.questions {
+    for Told { question, note, explanation, rules, also } in &report.questions {
         writeln!(out, "{}", shown(question))?;
         if let Some(note) = note {
             writeln!(out, "  note: {}", shown(note))?;
         }
         if let Some(explanation) = explanation {
             explained(explanation, also, out)?;
+            super::rules::write(rules, out)?;
         }
     }
     let Report { questions, differing } = report;
