@@ -4,6 +4,7 @@
 mod admin;
 mod cors;
 mod counts;
+mod crs;
 mod edge;
 mod expect;
 mod hidden;

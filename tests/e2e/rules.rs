@@ -30,13 +30,13 @@ fn reload(setting: &mut Setting) -> Value {
     wait_for("the event of a reload", SOON, there).expect("a reload")
 }
 
-fn accepted(setting: &mut Setting) {
+pub(super) fn accepted(setting: &mut Setting) {
     let event = reload(setting);
     assert_eq!(event["unmapped"]["accepted"], true, "{event}");
 }
 
 /// Exchanges a text in a file.
-fn change(setting: &Setting, file: &str, from: &str, to: &str) {
+pub(super) fn change(setting: &Setting, file: &str, from: &str, to: &str) {
     let path = setting.dir().join(file);
     let text = fs::read_to_string(&path).expect("a file");
     assert!(text.contains(from), "{file} has no `{from}`");
@@ -44,7 +44,7 @@ fn change(setting: &Setting, file: &str, from: &str, to: &str) {
 }
 
 /// Asks, by alice or by nobody: the status and the decision's event.
-fn ask(setting: &Setting, request: &Request) -> (u16, Value) {
+pub(super) fn ask(setting: &Setting, request: &Request) -> (u16, Value) {
     let answer = setting.client().and_then(|client| client.request(request)).expect("an answer");
     let id = answer.field("portcullis-decision-id").expect("a decision id").to_owned();
     let there = || Ok(setting.record()?.decisions()?.get(id.as_str()).copied().cloned());
@@ -73,6 +73,10 @@ fn an_operators_rules_are_facts_that_policy_decides_on() {
     assert_eq!(waf["hits"][0]["target"], "ARGS:q");
     assert_eq!((number(waf, "/score"), number(waf, "/threshold")), (5, 5), "{waf}");
     assert_eq!(text(&event, "/unmapped/reason"), "blocked");
+    let explain = ["policy", "explain", text(&event, "/metadata/uid"), "--from", "spool"];
+    let told = setting.portcullis.must(&[&explain[..], &["--bundles", "kept"]].concat());
+    let told = told.expect("explained");
+    assert!(told.contains("  rule 9001 a word of the list (ARGS:q)\n"), "{told}");
     assert!(!event.to_string().to_ascii_lowercase().contains("xyzzy"), "what matched is told");
     assert_eq!(ask(&setting, &Request::new("GET", "/public?q=fine")).0, 200);
     // Our own rules are not asked.
@@ -204,8 +208,7 @@ fn what_rules_found_is_explained_by_route_and_by_decision() {
     let explain = |more: &[&str]| {
         let words = ["rules", "explain", "--config", "portcullis.yaml"];
         let output = setting.portcullis.run(&[&words[..], more].concat()).expect("it runs");
-        let told = String::from_utf8(output.stdout).expect("text");
-        (output.status.code(), told)
+        (output.code, output.out)
     };
     let (code, told) = explain(&["--request", "request.http"]);
     let count = "rules explain: hits=1 score=5 threshold=9 health=ok\n";
