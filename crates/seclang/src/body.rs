@@ -14,7 +14,7 @@ mod xml;
 #[cfg(test)]
 mod tests;
 
-pub use coding::decoded;
+pub use coding::{decoded, decoded_prefix};
 pub use json::json;
 pub use multipart::multipart;
 pub use urlencoded::urlencoded;

@@ -25,6 +25,7 @@ pub use program::{
     Exclusion, Fetch, File, Loaded, Overlay, RuleSet, Settings, Wanted, Written, WrittenLink,
 };
 pub use transaction::{
-    Health, Hit, Inspection, Interruption, Limits, MatchedData, Outcome, Request, Response, Value,
+    Health, Hit, Inspection, Interruption, Kept, Limits, MatchedData, Outcome, Request, Response,
+    Value,
 };
 pub use variable::Variable;

@@ -216,7 +216,7 @@ impl Default for Engine {
         Self {
             enabled: true,
             request_body: true,
-            response_body: false,
+            response_body: true,
             response_types: vec!["text/plain".to_owned(), "text/html".to_owned()],
             request_body_bytes_max: None,
             response_body_bytes_max: None,

@@ -10,6 +10,7 @@ mod body;
 mod expand;
 mod found;
 mod head;
+mod kept;
 mod look;
 mod memo;
 mod outcome;
@@ -18,18 +19,19 @@ mod run;
 mod store;
 mod tx;
 
-use std::net::IpAddr;
+use std::{borrow::Cow, net::IpAddr};
 
 use regex::bytes::Regex;
 
 use crate::{
     body as bodies,
-    program::{Overlay, RuleSet, Rules},
+    program::{Overlay, RuleSet, Rules, Selector},
     variable::Variable,
 };
 
 use expand::Expanded;
 use found::Found;
+pub use kept::Kept;
 use memo::Memo;
 pub use outcome::{Health, Hit, Interruption, MatchedData, Outcome};
 pub use response::Response;
@@ -107,7 +109,7 @@ pub struct Inspection<'r> {
     /// Rules that do not run, and rules of which some targets are removed.
     removed: Rules,
     filtered: Rules,
-    removals: Vec<(&'r Rules, &'r crate::program::Selector)>,
+    removals: Vec<Removal<'r>>,
     enabled: bool,
     /// Phases below this do not run: a rule allowed them.
     allowed_below: u8,
@@ -124,6 +126,9 @@ pub struct Inspection<'r> {
     argument: Vec<u8>,
     made: Option<Regex>,
 }
+
+/// Rules, and what they do not look at.
+type Removal<'r> = (Cow<'r, Rules>, Cow<'r, Selector>);
 
 /// What rules say about the body while they run.
 #[derive(Debug, Default)]
@@ -195,6 +200,16 @@ impl RuleSet {
         let overlay = Overlay::default();
         self.inspect_values(&[], &overlay, &Limits::default()).outcome().threshold
     }
+
+    /// As [`Self::threshold`], of an answer.
+    pub fn response_threshold(&self) -> i64 {
+        let overlay = Overlay::default();
+        self.inspect_values(&[], &overlay, &Limits::default()).outcome().outbound_threshold
+    }
+}
+
+fn removal<'r>((rules, selector): &'r (Rules, Selector)) -> Removal<'r> {
+    (Cow::Borrowed(rules), Cow::Borrowed(selector))
 }
 
 impl<'r> Inspection<'r> {
@@ -213,7 +228,7 @@ impl<'r> Inspection<'r> {
             running: 0,
             removed: overlay.removed.clone(),
             filtered,
-            removals: overlay.targets.iter().map(|(rules, selector)| (rules, selector)).collect(),
+            removals: overlay.targets.iter().map(removal).collect(),
             enabled: engine.enabled,
             allowed_below: 0,
             body: BodyState { read: engine.request_body, ..BodyState::default() },

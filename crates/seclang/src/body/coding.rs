@@ -25,26 +25,40 @@ pub fn decoded<'a>(
     bytes: &'a [u8],
     limits: &Limits,
 ) -> Result<Cow<'a, [u8]>, Reason> {
+    match decoded_prefix(content_encoding, bytes, limits) {
+        (decoded, None) => Ok(decoded),
+        (_, Some(reason)) => Err(reason),
+    }
+}
+
+/// As [`decoded`], of a body that may be cut: as much as there is, and why it is not all.
+pub fn decoded_prefix<'a>(
+    content_encoding: &[u8],
+    bytes: &'a [u8],
+    limits: &Limits,
+) -> (Cow<'a, [u8]>, Option<Reason>) {
     let coding = content_encoding.trim_ascii().to_ascii_lowercase();
     if coding.contains(&b',') {
-        return Err(Reason::CodingNested);
+        return (Cow::default(), Some(Reason::CodingNested));
     }
     let decode: Decode = match coding.as_slice() {
-        b"" | b"identity" => return Ok(Cow::Borrowed(bytes)),
+        b"" | b"identity" => return (Cow::Borrowed(bytes), None),
         b"gzip" | b"x-gzip" => gzip,
         b"deflate" => deflate,
         b"br" => brotli,
         b"zstd" => zstandard,
-        _ => return Err(Reason::CodingUnknown),
+        _ => return (Cow::default(), Some(Reason::CodingUnknown)),
     };
     if bytes.is_empty() {
-        return Ok(Cow::Borrowed(bytes));
+        return (Cow::Borrowed(bytes), None);
     }
     let mut sink = Sink::new(bytes.len(), limits);
-    match decode(bytes, &mut sink)? {
-        [] => Ok(Cow::Owned(sink.bytes)),
-        _ => Err(Reason::TrailingData),
-    }
+    let reason = match decode(bytes, &mut sink) {
+        Ok([]) => None,
+        Ok(_) => Some(Reason::TrailingData),
+        Err(reason) => Some(reason),
+    };
+    (Cow::Owned(sink.bytes), reason)
 }
 
 /// Where decoded bytes go, as long as there is room for them.
@@ -64,11 +78,9 @@ impl Sink {
     }
 
     fn add(&mut self, bytes: &[u8]) -> Result<(), Reason> {
-        if bytes.len() > self.max.saturating_sub(self.bytes.len()) {
-            return Err(self.beyond);
-        }
-        self.bytes.extend_from_slice(bytes);
-        Ok(())
+        let room = self.max.saturating_sub(self.bytes.len());
+        self.bytes.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+        if bytes.len() > room { Err(self.beyond) } else { Ok(()) }
     }
 
     fn drain(&mut self, reader: &mut impl Read) -> Result<(), Reason> {

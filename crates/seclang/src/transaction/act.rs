@@ -1,5 +1,7 @@
 //! What a match does.
 
+use std::borrow::Cow;
+
 use crate::{
     operator::{Check, sqli_fingerprint},
     program::{Change, Effect, Link, Operator, Template, TxName},
@@ -34,7 +36,7 @@ impl<'r> Inspection<'r> {
             Effect::RemoveTargets { rules, selector } => {
                 if let Some(selector) = self.rules.program.selectors.get(*selector as usize) {
                     self.filtered.extend(rules);
-                    self.removals.push((rules, selector));
+                    self.removals.push((Cow::Borrowed(rules), Cow::Borrowed(selector)));
                 }
             }
             Effect::Processor(name) => self.body.processor = self.put_expanded(name),

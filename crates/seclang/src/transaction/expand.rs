@@ -193,7 +193,7 @@ impl<'r> Inspection<'r> {
             let worth = match held {
                 Held::Nothing => return None,
                 Held::Number(number) => Worth::Number(number),
-                Held::Text(span) => Worth::Bytes(span),
+                Held::Text(span) | Held::Copied(span) => Worth::Bytes(span),
                 Held::Constant(text) => Worth::Constant(text),
             };
             Some(Found { variable: Variable::Tx, name, worth })

@@ -95,6 +95,43 @@ impl Store {
         }
     }
 
+    /// The values alone, without what transformations made of them.
+    pub(super) fn values_alone(&self) -> Self {
+        let mut alone = Self {
+            bytes: Vec::new(),
+            texts: Vec::with_capacity(self.values.len()),
+            seen: Vec::with_capacity(self.values.len()),
+            values: Vec::with_capacity(self.values.len()),
+            work: self.work,
+            full: self.full,
+            filters: self.filters,
+            ..Self::new(self.values_max)
+        };
+        // A text may be the value of more than one variable.
+        let mut copied = vec![NONE; self.texts.len()];
+        for Value { variable, name, text } in &self.values {
+            let name = alone.put(self.bytes(*name));
+            let known = copied.get_mut(*text as usize);
+            let at = match known {
+                Some(at) if *at != NONE => *at,
+                known => {
+                    let span = alone.put(self.text_bytes(*text));
+                    let at = alone.text(span);
+                    known.into_iter().for_each(|known| *known = at);
+                    at
+                }
+            };
+            alone.value_of(*variable, name, at);
+        }
+        alone
+    }
+
+    /// Bytes of memory, about.
+    pub(super) fn held_bytes(&self) -> usize {
+        let texts = size_of::<Text>() + size_of::<ByteSet>() + size_of::<Value>();
+        self.bytes.capacity() + self.texts.capacity() * texts + self.steps.capacity() * 4
+    }
+
     /// Keeps bytes.
     pub(super) fn put(&mut self, bytes: &[u8]) -> Span {
         let number = |index: usize| u32::try_from(index).ok();

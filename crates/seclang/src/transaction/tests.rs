@@ -1,5 +1,7 @@
 //! Rules as text, requests as lists, hits as ids; and rule files that must not load.
 
+mod response;
+
 use super::{Health, Interruption, MatchedData};
 use crate::{
     Exclusion, File, Limits, Loaded, Outcome, Overlay, Request, Response, RuleSet, Settings, Value,
@@ -509,6 +511,7 @@ fn an_answer_is_looked_at_where_its_type_is() {
             protocol: b"HTTP/1.1",
             headers: &[(b"X", b"y"), (b"Content-Type", kind.as_bytes())],
             body: b"a trace",
+            whole: true,
         });
         inspection.finish();
         assert_eq!(inspection.outcome().matched, want, "{kind}");

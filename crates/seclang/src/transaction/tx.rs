@@ -16,6 +16,8 @@ pub(super) enum Held<'r> {
     Text(Span),
     /// A text in the rules.
     Constant(&'r [u8]),
+    /// The same, copied.
+    Copied(Span),
 }
 
 /// The variables of a transaction.
@@ -42,6 +44,33 @@ impl<'r> Tx<'r> {
             }
         }
         tx
+    }
+
+    /// What is held, with all texts in another place.
+    pub(super) fn moved(&self, from: &Store, to: &mut Store) -> Tx<'static> {
+        let mut moved = |held: &Held<'r>| match held {
+            Held::Nothing => Held::Nothing,
+            Held::Number(number) => Held::Number(*number),
+            Held::Text(span) => Held::Text(to.put(from.bytes(*span))),
+            Held::Constant(text) => Held::Copied(to.put(text)),
+            Held::Copied(span) => Held::Copied(to.put(from.bytes(*span))),
+        };
+        let slots = self.slots.iter().map(&mut moved).collect();
+        let held: Vec<Held<'static>> = self.made.iter().map(|(_, held)| moved(held)).collect();
+        let names = self.made.iter().map(|(name, _)| to.put(from.bytes(*name)));
+        let made = names.zip(held).collect();
+        Tx { slots, made, places: self.places.clone(), pinned: &[] }
+    }
+
+    /// Bytes of memory, about.
+    pub(super) fn held_bytes(&self) -> usize {
+        let names: usize = self.places.keys().map(Vec::len).sum();
+        size_of_val(self.slots.as_slice()) + size_of_val(self.made.as_slice()) + 2 * names
+    }
+
+    /// The same, where rules cannot change some of it.
+    pub(super) fn pinned(self, pinned: &'r [(u32, i64)]) -> Self {
+        Self { pinned, ..self }
     }
 
     pub(super) fn get(&self, slot: u32) -> Held<'r> {
@@ -82,7 +111,7 @@ impl<'r> Tx<'r> {
 
     /// What the variable holds is a number that rules counted or said.
     pub(super) fn is_counted(&self, slot: u32) -> bool {
-        matches!(self.get(slot), Held::Number(_) | Held::Constant(_))
+        matches!(self.get(slot), Held::Number(_) | Held::Constant(_) | Held::Copied(_))
     }
 
     /// A variable as a number; zero if it is not set.
@@ -96,7 +125,7 @@ impl Held<'_> {
         match self {
             Self::Nothing => 0,
             Self::Number(number) => number,
-            Self::Text(span) => number(store.bytes(span)),
+            Self::Text(span) | Self::Copied(span) => number(store.bytes(span)),
             Self::Constant(text) => number(text),
         }
     }
@@ -106,7 +135,7 @@ impl Held<'_> {
         match self {
             Self::Nothing => {}
             Self::Number(number) => out.extend(number.to_string().bytes()),
-            Self::Text(span) => out.extend_from_slice(store.bytes(span)),
+            Self::Text(span) | Self::Copied(span) => out.extend_from_slice(store.bytes(span)),
             Self::Constant(text) => out.extend_from_slice(text),
         }
     }

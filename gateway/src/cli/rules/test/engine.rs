@@ -28,6 +28,7 @@ pub(super) fn inspect(
         protocol: b"HTTP/1.1",
         headers: &fields(&answer.headers),
         body: &answer.body,
+        whole: true,
     };
     let mut inspection = rules.inspect(&request, overlay, &RuleLimits::default());
     inspection.response(&response);
