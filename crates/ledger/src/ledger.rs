@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, TryAcquireError, oneshot};
 use uuid::Uuid;
 
 use crate::cursor::Trail;
@@ -329,6 +329,27 @@ impl Handle {
     /// has closed every open decision itself.
     pub(crate) fn send(&self, job: Job) {
         let _ = self.jobs.send(job);
+    }
+
+    /// Records an event that nobody waits for, if there is room for it now.
+    pub(crate) fn note_now(&self, record: Record) -> Result<(), Unavailable> {
+        let shared = &self.shared;
+        if !is_sound(&record) {
+            return Err(Unavailable::Malformed);
+        }
+        let room = event_room(record.value.len());
+        let slot = shared.slots.try_acquire().map_err(|error| match error {
+            TryAcquireError::Closed => shared.why_stopped(),
+            TryAcquireError::NoPermits => Unavailable::Late,
+        })?;
+        if !shared.space.reserve(room) {
+            return Err(Unavailable::Full);
+        }
+        // The writer gives the place back when it takes the job.
+        slot.forget();
+        let (durable, _) = oneshot::channel();
+        self.send(Job::Note { record, room, durable });
+        Ok(())
     }
 
     /// Who writes events.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use crate::event::{CandidateDigests, Completion, DecisionRef};
+use crate::event::{CandidateDigests, Completion, DecisionRef, ResponseFinding};
 use crate::ledger::{Handle, Unavailable};
 use crate::trial::{self, Awaited, Trial};
 use crate::writer::Job;
@@ -146,11 +146,38 @@ impl Open {
         self.closed = true;
         let uid = self.ledger.fresh_uid();
         match completion.record(uid, &self.reference, self.ledger.producer()) {
-            Ok(record) => self.ledger.send(Job::Close { decision: self.uid(), record }),
+            Ok(record) => {
+                self.ledger.send(Job::Close { decision: self.uid(), record });
+                self.find(&completion);
+            }
             Err(error) => {
                 tracing::error!(decision = %self.uid(), %error, "a completion could not be made");
                 self.ledger.send(Job::Abandon { decision: self.uid() });
             }
+        }
+    }
+}
+
+impl Open {
+    /// A finding is written where there is room for it: nobody waits, and the completion says it
+    /// too.
+    fn find(&self, completion: &Completion) {
+        let Some(waf) = completion.waf.as_ref().filter(|waf| waf.finding) else { return };
+        let finding = ResponseFinding {
+            found_ms: completion.ended_ms,
+            waf,
+            status: completion.status,
+            body_out_bytes: completion.body_out_bytes,
+            latency_us: completion.latency_us,
+            upstream: completion.upstream.as_ref(),
+        };
+        let uid = self.ledger.fresh_uid();
+        let noted = match finding.record(uid, &self.reference, self.ledger.producer()) {
+            Ok(record) => self.ledger.note_now(record).map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        if let Err(error) = noted {
+            tracing::error!(decision = %self.uid(), %error, "a finding was not recorded");
         }
     }
 }

@@ -11,6 +11,7 @@ use super::cut::Cutter;
 use super::objects;
 use super::read::{Correlated, DecisionRef};
 use super::record::seal;
+use super::response::{self, ResponseWaf};
 use super::wire::{self, Coded, severity};
 use super::{EventError, Kind, Producer, Record, limit};
 
@@ -77,6 +78,8 @@ pub struct Completion {
     pub body_sha256: Option<[u8; 32]>,
     /// What a candidate would have answered, if it was to be asked.
     pub candidate: Option<Candidate>,
+    /// What rules found in the upstream's response, if they were to look at it.
+    pub waf: Option<ResponseWaf>,
 }
 
 /// Where a request was forwarded to.
@@ -103,6 +106,8 @@ struct Unmapped<'a> {
     body_digest: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     candidate: Option<Told<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waf: Option<response::Told<'a>>,
 }
 
 impl Completion {
@@ -119,6 +124,7 @@ impl Completion {
             upstream: None,
             body_sha256: None,
             candidate: None,
+            waf: None,
         }
     }
 
@@ -132,7 +138,8 @@ impl Completion {
         Self::new(Outcome::Crashed, now_ms)
     }
 
-    /// Makes the completion's one line of JSON, at most [`limit::COMPLETION_BYTES_MAX`] long.
+    /// Makes the completion's one line of JSON, at most [`limit::COMPLETION_BYTES_MAX`] long. What
+    /// rules found where in a response is left out where there is no room for it.
     ///
     /// # Errors
     /// The producer's own names are too long.
@@ -142,7 +149,21 @@ impl Completion {
         decision: &DecisionRef,
         producer: &Producer,
     ) -> Result<Record, EventError> {
+        match self.record_with(limit::RESPONSE_HITS_MAX, uid, decision, producer) {
+            Err(EventError::TooLarge { .. }) => self.record_with(0, uid, decision, producer),
+            recorded => recorded,
+        }
+    }
+
+    fn record_with(
+        &self,
+        hits: usize,
+        uid: Uuid,
+        decision: &DecisionRef,
+        producer: &Producer,
+    ) -> Result<Record, EventError> {
         let mut cutter = Cutter::default();
+        let waf = self.waf.as_ref().map(|waf| waf.told(hits, &mut cutter));
         let upstream = self
             .upstream
             .as_ref()
@@ -152,7 +173,7 @@ impl Completion {
             class,
             self.ended_ms,
             metadata(uid, decision, producer),
-            self.unmapped(decision),
+            self.unmapped(decision, waf),
         );
         event.activity = decision.activity;
         event.severity = self.outcome.severity();
@@ -185,7 +206,11 @@ impl Completion {
         seal(Kind::Completion, event, cutter.bytes, limit::COMPLETION_BYTES_MAX)
     }
 
-    fn unmapped<'a>(&'a self, decision: &'a DecisionRef) -> Unmapped<'a> {
+    fn unmapped<'a>(
+        &'a self,
+        decision: &'a DecisionRef,
+        waf: Option<response::Told<'a>>,
+    ) -> Unmapped<'a> {
         Unmapped {
             route: decision.route.as_deref(),
             outcome: self.outcome,
@@ -195,6 +220,7 @@ impl Completion {
             latency_us: self.latency_us,
             body_digest: self.body_sha256.map(objects::sha256),
             candidate: self.candidate.as_ref().map(Candidate::told),
+            waf,
         }
     }
 

@@ -71,7 +71,7 @@ pub const ENTRIES: &[Entry] = &[
             "unmapped.body_in_bytes",
             "unmapped.body_out_bytes",
         ],
-        promise: "Exactly one for each decision, of the same class, joined by `metadata.correlation_uid`. Where the question was put to a candidate too, `unmapped.candidate` has what came of it. `crashed` is written by recovery, in the next log.",
+        promise: "Exactly one for each decision, of the same class, joined by `metadata.correlation_uid`. Where the question was put to a candidate too, `unmapped.candidate` has what came of it; where rules looked at the upstream's response, `unmapped.waf` has what they found. `crashed` is written by recovery, in the next log.",
     },
     Entry {
         code: "aggregate",
@@ -86,6 +86,28 @@ pub const ENTRIES: &[Entry] = &[
             "unmapped.counts",
         ],
         promise: "Stands for exactly `count` refused requests that have no decision of their own.",
+    },
+    Entry {
+        code: "finding",
+        kind: Kind::Finding,
+        classes: &[2004],
+        severities: &[4],
+        fields: &[
+            "metadata.correlation_uid",
+            "action_id",
+            "disposition_id",
+            "is_alert",
+            "finding_info.uid",
+            "finding_info.title",
+            "finding_info.analytic.uid",
+            "finding_info.related_events",
+            "evidences",
+            "unmapped.check",
+            "unmapped.waf.score",
+            "unmapped.waf.threshold",
+            "unmapped.waf.rules",
+        ],
+        promise: "Written where `unmapped.waf.finding` of a completion is true and the spool has room: the score of the response is at its threshold or above it, on a route whose rules are heeded. It was sent all the same. Joined to the decision by `metadata.correlation_uid`.",
     },
     Entry {
         code: "log_open",
@@ -191,6 +213,7 @@ fn list(items: impl Iterator<Item = String>) -> String {
 
 fn class_name(uid: u32) -> &'static str {
     match uid {
+        2004 => "Detection Finding",
         4002 => "HTTP Activity",
         6002 => "Application Lifecycle",
         6003 => "API Activity",

@@ -46,6 +46,19 @@ pub const RULE_TARGET_BYTES_MAX: usize = 256;
 /// A rule's message. Cut.
 pub const RULE_MESSAGE_BYTES_MAX: usize = 256;
 
+/// Rules that matched in a response that a completion and a finding name.
+pub const RESPONSE_RULES_MAX: usize = 32;
+
+/// Their classes.
+pub const RESPONSE_CLASSES_MAX: usize = 16;
+
+/// One of these classes. Cut.
+pub const RESPONSE_CLASS_BYTES_MAX: usize = 64;
+
+/// Hits in a response that a completion tells, where they fit; none, where they do not. A finding
+/// tells as many as there are.
+pub const RESPONSE_HITS_MAX: usize = 8;
+
 /// One problem of a refused reload. Cut.
 pub const PROBLEM_BYTES_MAX: usize = 512;
 

@@ -4,7 +4,8 @@
 //! - [`DecisionFields`] → [`Decision`]: what was asked and what was decided (6003 API Activity,
 //!   or 4002 HTTP Activity where no policy was asked).
 //! - [`Completion`]: how it ended, same class, joined by the decision's id, with what a
-//!   [`Candidate`] would have answered.
+//!   [`Candidate`] would have answered, and what rules found in the response.
+//! - [`ResponseFinding`]: a response that someone should look at (2004 Detection Finding).
 //! - [`Aggregate`]: refusals folded together, with their exact counts (4002).
 //! - [`LogOpen`], [`LogClose`], [`Heartbeat`], [`Reload`], [`Loss`], [`Watermark`]: 6002.
 //!
@@ -20,12 +21,14 @@ mod completion;
 mod cut;
 mod decision;
 pub mod dictionary;
+mod finding;
 mod lifecycle;
 pub mod limit;
 mod objects;
 mod printable;
 mod read;
 mod record;
+mod response;
 mod rules;
 mod seal;
 mod wire;
@@ -37,14 +40,15 @@ pub use decision::{
     Actor, ActorKind, Call, Connection, Decision, DecisionFields, FirewallRule, HttpRequest,
     Refusal, Resource, Subject, Tls, Trace, Turned, Verdict,
 };
+pub use finding::ResponseFinding;
 pub use lifecycle::{
     Counters, Digests, Heartbeat, LogClose, LogOpen, Loss, PolicyChanges, PolicySet, PolicySource,
     Previous, Reload, Reloaded, Watermark,
 };
 pub use printable::{is_printable, printable_json};
 pub use read::{DecisionRef, Glance, ReadError};
-
 pub use record::{Durability, EventError, Kind, Producer, Record};
+pub use response::{ResponseHit, ResponseWaf};
 pub use rules::{RuleChanges, RuleSet};
 
 #[cfg(test)]

@@ -250,6 +250,71 @@ pub(super) struct Tls<'a> {
     pub(super) sni: &'a str,
 }
 
+/// `finding_info`.
+#[derive(Debug)]
+pub(super) struct FindingInfo {
+    pub(super) uid: Uuid,
+    pub(super) title: &'static str,
+    pub(super) analytic: Analytic,
+    pub(super) created_time: i64,
+    pub(super) related_events: [RelatedEvent; 1],
+}
+
+impl Serialize for FindingInfo {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut buffer = Uuid::encode_buffer();
+        let mut map = serializer.serialize_map(Some(5))?;
+        map.serialize_entry("uid", self.uid.hyphenated().encode_lower(&mut buffer))?;
+        map.serialize_entry("title", self.title)?;
+        map.serialize_entry("analytic", &self.analytic)?;
+        map.serialize_entry("created_time", &self.created_time)?;
+        map.serialize_entry("related_events", &self.related_events)?;
+        map.end()
+    }
+}
+
+/// `analytic`: what detected it.
+#[derive(Debug)]
+pub(super) struct Analytic {
+    pub(super) uid: &'static str,
+    pub(super) kind: Coded,
+}
+
+impl Serialize for Analytic {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(3))?;
+        map.serialize_entry("uid", self.uid)?;
+        pair(&mut map, "type_id", "type", self.kind)?;
+        map.end()
+    }
+}
+
+/// `related_event`.
+#[derive(Debug)]
+pub(super) struct RelatedEvent {
+    pub(super) uid: Uuid,
+}
+
+impl Serialize for RelatedEvent {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut buffer = Uuid::encode_buffer();
+        Named { uid: self.uid.hyphenated().encode_lower(&mut buffer) }.serialize(serializer)
+    }
+}
+
+/// `evidences`, one of them.
+#[derive(Debug, Serialize)]
+pub(super) struct Evidence<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) actor: Option<Actor<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) api: Option<Api<'a>>,
+    pub(super) http_request: HttpRequest<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) http_response: Option<HttpResponse>,
+    pub(super) src_endpoint: Endpoint<'a>,
+}
+
 /// `trace` (W3C Trace Context).
 #[derive(Debug)]
 pub(super) struct Trace<'a> {

@@ -195,6 +195,41 @@ fn candidate(heard: Result<Opinion, Unheard>) -> Candidate {
     Candidate { digests: Arc::new(digests), heard }
 }
 
+pub(super) fn response_waf(finding: bool) -> ResponseWaf {
+    let hit = |rule: &str| ResponseHit {
+        rule: rule.to_owned(),
+        message: "Postgres SQL Information Leakage".to_owned(),
+        target: "RESPONSE_BODY".to_owned(),
+    };
+    let hits = if finding { vec![hit("951240"), hit("959100")] } else { Vec::new() };
+    ResponseWaf {
+        health: "ok",
+        problem: String::new(),
+        mode: "enforce",
+        score: if finding { 5 } else { 0 },
+        threshold: 4,
+        rules: hits.iter().map(|hit| hit.rule.clone()).collect(),
+        classes: if finding { vec!["attack-disclosure".to_owned()] } else { Vec::new() },
+        hits,
+        inspected_bytes: 212,
+        finding,
+    }
+}
+
+fn finding(waf: &ResponseWaf, reference: &DecisionRef) -> Record {
+    let Completion { ended_ms, status, body_out_bytes, latency_us, upstream, .. } =
+        completion(Outcome::Answered);
+    let finding = ResponseFinding {
+        found_ms: ended_ms,
+        waf,
+        status,
+        body_out_bytes,
+        latency_us,
+        upstream: upstream.as_ref(),
+    };
+    finding.record(uid(45), reference, &producer()).unwrap()
+}
+
 pub(super) const OUTCOMES: [Outcome; 6] = [
     Outcome::Answered,
     Outcome::ClientGone,
@@ -354,6 +389,12 @@ pub(super) fn all() -> Vec<Record> {
                 Completion { candidate: Some(candidate(heard)), ..completion(Outcome::Answered) };
             records.push(tried.record(uid(43), &reference, &producer()).unwrap());
         }
+        for found in [true, false] {
+            let waf = Some(response_waf(found));
+            let looked_at = Completion { waf, ..completion(Outcome::Answered) };
+            records.push(looked_at.record(uid(44), &reference, &producer()).unwrap());
+        }
+        records.push(finding(&response_waf(true), &reference));
     }
     records
 }

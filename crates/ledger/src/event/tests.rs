@@ -282,6 +282,7 @@ fn the_longest_completion_fits_its_reserve() {
         }),
         body_sha256: Some([0xff; 32]),
         candidate: Some(longest_candidate()),
+        waf: Some(longest_response()),
     };
     let producer =
         Producer { version: name.to_owned(), log: name.to_owned(), instance: name.to_owned() };
@@ -289,6 +290,49 @@ fn the_longest_completion_fits_its_reserve() {
     assert_eq!(fits["dst_endpoint"]["svc_name"].as_str().map(str::len), Some(64));
     assert_eq!(fits["metadata"]["is_truncated"], true);
     assert_eq!(fits["unmapped"]["candidate"]["determining_count"], 100_000);
+    let waf = &fits["unmapped"]["waf"];
+    assert_eq!(waf["rules"].as_array().map(Vec::len), Some(limit::RESPONSE_RULES_MAX));
+    assert_eq!((&waf["hits"], &waf["hit_count"]), (&Value::Array(Vec::new()), &100.into()));
+}
+
+/// More than a completion has room for.
+fn longest_response() -> ResponseWaf {
+    let hit = ResponseHit {
+        rule: u32::MAX.to_string(),
+        message: "\u{1}".repeat(1000),
+        target: "t".repeat(1000),
+    };
+    ResponseWaf {
+        rules: vec![u32::MAX.to_string(); 100],
+        classes: vec!["c".repeat(1000); 100],
+        hits: vec![hit; 100],
+        problem: "the document refers to an entity that nothing declares".to_owned(),
+        ..response_waf(true)
+    }
+}
+
+#[test]
+fn a_completion_tells_hits_of_a_response_where_they_fit() {
+    let (reference, producer) = (allow().into_parts().1, producer());
+    let told = |waf: ResponseWaf| {
+        let end = Completion { waf: Some(waf), ..completion(Outcome::Answered) };
+        let event = json(&end.record(uid(9), &reference, &producer).unwrap());
+        let count = |list: &str| event["unmapped"]["waf"][list].as_array().map(Vec::len);
+        (count("rules"), count("classes"), count("hits"))
+    };
+    let many = |count: usize| {
+        let waf = response_waf(true);
+        let [hit, ..] = waf.hits.as_slice() else { panic!() };
+        ResponseWaf {
+            rules: vec!["951240".to_owned(); count],
+            classes: vec!["attack-disclosure".to_owned(); count],
+            hits: vec![hit.clone(); count],
+            ..waf
+        }
+    };
+    assert_eq!(told(many(8)), (Some(8), Some(8), Some(8)));
+    assert_eq!(told(many(33)), (Some(32), Some(16), Some(8)));
+    assert_eq!(told(longest_response()), (Some(32), Some(0), Some(0)));
 }
 
 #[test]

@@ -5,8 +5,8 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use super::objects::{
-    Actor, Api, Authorization, Endpoint, FirewallRule, HttpRequest, HttpResponse, Metadata, Policy,
-    Product, Resource, Tls, Trace,
+    Actor, Api, Authorization, Endpoint, Evidence, FindingInfo, FirewallRule, HttpRequest,
+    HttpResponse, Metadata, Policy, Product, Resource, Tls, Trace,
 };
 
 /// OCSF's version that events are written in.
@@ -33,6 +33,8 @@ pub(super) enum Class {
     Http,
     /// 6002 Application Lifecycle
     Lifecycle,
+    /// 2004 Detection Finding
+    Finding,
 }
 
 impl Class {
@@ -42,6 +44,7 @@ impl Class {
             Self::Api => 6003,
             Self::Http => 4002,
             Self::Lifecycle => 6002,
+            Self::Finding => 2004,
         }
     }
 
@@ -51,6 +54,7 @@ impl Class {
             Self::Api => "API Activity",
             Self::Http => "HTTP Activity",
             Self::Lifecycle => "Application Lifecycle",
+            Self::Finding => "Detection Finding",
         }
     }
 
@@ -58,13 +62,14 @@ impl Class {
         match self {
             Self::Api | Self::Lifecycle => Coded(6, "Application Activity"),
             Self::Http => Coded(4, "Network Activity"),
+            Self::Finding => Coded(2, "Findings"),
         }
     }
 
     /// The activity of a method.
     pub(super) fn activity(self, method: Option<&str>) -> Coded {
         match (self, method) {
-            (Self::Lifecycle, _) | (_, None) => Coded(0, "Unknown"),
+            (Self::Lifecycle | Self::Finding, _) | (_, None) => Coded(0, "Unknown"),
             (Self::Api, Some("POST")) => Coded(1, "Create"),
             (Self::Api, Some("GET" | "HEAD" | "OPTIONS")) => Coded(2, "Read"),
             (Self::Api, Some("PUT" | "PATCH")) => Coded(3, "Update"),
@@ -141,6 +146,8 @@ pub(super) struct Event<'a, U> {
     pub(super) message: String,
     pub(super) count: Option<u64>,
     pub(super) control: Option<Control<'a>>,
+    pub(super) finding: Option<FindingInfo>,
+    pub(super) evidence: Option<Evidence<'a>>,
     pub(super) metadata: Metadata<'a>,
     pub(super) app: Option<Product<'a>>,
     pub(super) actor: Option<Actor<'a>>,
@@ -170,6 +177,8 @@ impl<'a, U> Event<'a, U> {
             message: String::new(),
             count: None,
             control: None,
+            finding: None,
+            evidence: None,
             metadata,
             app: None,
             actor: None,
@@ -213,6 +222,8 @@ impl<U: Serialize> Serialize for Event<'_, U> {
         if let Some(control) = &self.control {
             control.entries(&mut map)?;
         }
+        entry(&mut map, "finding_info", self.finding.as_ref())?;
+        entry(&mut map, "evidences", self.evidence.as_ref().map(|evidence| [evidence]).as_ref())?;
         entry(&mut map, "app", self.app.as_ref())?;
         entry(&mut map, "actor", self.actor.as_ref())?;
         entry(&mut map, "api", self.api.as_ref())?;
