@@ -5,23 +5,28 @@
 
 use std::sync::Arc;
 
-use signals::{Rules, Waf};
+use signals::{Observed, Rules};
 
 use crate::Gateway;
 use crate::read::Exchange;
 use crate::route::Route;
 
 impl Gateway {
-    /// What the rules find.
-    pub(crate) async fn inspect(&self, rules: &Rules, route: &Route, exchange: &Exchange) -> Waf {
+    /// What the rules find, and what they keep for the response.
+    pub(crate) async fn inspect(
+        &self,
+        rules: &Rules,
+        route: &Route,
+        exchange: &Exchange,
+    ) -> Observed {
         let Exchange { request, conn, .. } = exchange;
-        if let Some(waf) = rules.observe_inline(&route.checks, request, conn) {
-            return waf;
+        if let Some(observed) = rules.observe_inline(&route.checks, request, conn) {
+            return observed;
         }
         let (checks, request, conn) = (route.checks.clone(), request.clone(), Arc::clone(conn));
         let (client, these) = (conn.ip, rules.clone());
-        let look = move || these.observe(&checks, &request, &conn);
+        let look = move || these.observe_and_keep(&checks, &request, &conn);
         let looked = self.blocking.run(client, look).await;
-        looked.unwrap_or_else(|ended| rules.unavailable(&route.checks, ended.as_str()))
+        looked.unwrap_or_else(|ended| (rules.unavailable(&route.checks, ended.as_str()), None))
     }
 }

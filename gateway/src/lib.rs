@@ -25,6 +25,7 @@ pub mod pseudonym;
 pub mod read;
 pub mod record;
 pub mod refuse;
+mod responses;
 pub mod route;
 mod rule_hits;
 pub mod rules;
@@ -54,12 +55,13 @@ use blocking::Blocking;
 use candidate::Trials;
 use cors::{Granted, Preflight};
 use flood::{Admit, Counted, Flood, Why};
-use forward::{Account, Answer, Onward, Pools, Upstream};
+use forward::{Account, Answer, Look, Onward, Pools, Upstream};
 use listen::ConnectionSummary;
 use metrics::Metrics;
 use read::{Exchange, INSPECTED_BYTES_MAX, INSPECTED_BYTES_PER_SOURCE_MAX, Raw};
 use record::{Decided, TurnedAway};
 use refuse::Reason;
+use responses::Responses;
 use route::{Inspect, Match, Origin, Route, Routes};
 use shares::Shares;
 use snapshot::{Snapshot, Snapshots};
@@ -83,6 +85,7 @@ pub struct Gateway {
     /// For bodies that are inspected, in bytes.
     room: Arc<Shares>,
     blocking: Blocking,
+    responses: Arc<Responses>,
 }
 
 /// A request that was read, and where it leads.
@@ -129,9 +132,21 @@ impl Gateway {
         let flood = Arc::new(Flood::new(flood::Limits { per_source, in_all }));
         let room = Shares::new(INSPECTED_BYTES_MAX, INSPECTED_BYTES_PER_SOURCE_MAX);
         let (alarms, trials) = (Alarms::default(), Trials::start(Arc::clone(&metrics)));
+        let responses = Arc::new(Responses::start(Arc::clone(&metrics)));
         let signals = Signals::default();
         let blocking = Blocking::default();
-        Self { snapshots, signals, ledger, flood, metrics, alarms, trials, room, blocking }
+        Self {
+            snapshots,
+            signals,
+            ledger,
+            flood,
+            metrics,
+            alarms,
+            trials,
+            room,
+            blocking,
+            responses,
+        }
     }
 
     /// What is served now.
@@ -154,8 +169,10 @@ impl Gateway {
         &self.blocking
     }
 
-    /// Ends what is asked of the candidate. What is decided later has no opinion of its.
+    /// Ends what is found out after a decision. What is decided later has no opinion of the
+    /// candidate's.
     pub fn end_trials(&self) {
+        self.responses.end();
         self.trials.end();
     }
 
@@ -173,7 +190,7 @@ impl Gateway {
         let identity = snapshot.identify(&route, &exchange).await;
         let subject = snapshot.subject(&identity);
         let seen = Seen { request: &exchange.request, identity: &subject, conn: &exchange.conn };
-        let waf = self.inspect(snapshot.rules(), &route, &exchange).await;
+        let (waf, awaited) = self.inspect(snapshot.rules(), &route, &exchange).await;
         let facts = self.signals.observe(&route.checks, waf, &seen);
         self.metrics.rule_hits.count(&facts.waf.rules);
         let question = Question {
@@ -203,7 +220,8 @@ impl Gateway {
                     authorization: route.forward_authorization,
                     started: asked.started,
                 };
-                self.forward(pools, &asked, permit, onward).await
+                let look = awaited.map(|rules| Look::new(&self.responses, rules));
+                self.forward(pools, &asked, permit, onward, look).await
             }
             Err(refused) => self.refuse(&snapshot, &asked, refused, &facts).await,
         }
@@ -380,10 +398,11 @@ impl Gateway {
         asked: &Asked,
         permit: Receipt<Permit<Exchange>>,
         onward: Onward<'_>,
+        look: Option<Look>,
     ) -> Answered {
         let cache = permit.get().obligations().cache;
         let request_id = asked.request_id.clone();
-        match forward::forward(pools, permit, onward).await {
+        match forward::forward(pools, permit, onward, look).await {
             Ok(mut answer) => {
                 refuse::mark(answer.headers_mut(), None, request_id);
                 refuse::restrict(answer.headers_mut(), cache);

@@ -94,6 +94,7 @@ pub struct Metrics {
     folded: AtomicU64,
     /// How often each rule matched.
     pub(crate) rule_hits: RuleHits,
+    response_findings: AtomicU64,
 }
 
 impl Default for Metrics {
@@ -107,6 +108,7 @@ impl Default for Metrics {
             last_load_refused: AtomicBool::new(false),
             folded: AtomicU64::new(0),
             rule_hits: RuleHits::default(),
+            response_findings: AtomicU64::new(0),
         }
     }
 }
@@ -163,6 +165,11 @@ impl Metrics {
         self.trials.samples().find(|(known, _)| *known == word).map_or(0, |(_, count)| count)
     }
 
+    /// A response was a finding.
+    pub(crate) fn response_found(&self) {
+        self.response_findings.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// The text for Prometheus.
     pub fn text(&self, now: &Readings<'_>) -> String {
         let mut text = String::with_capacity(8 * 1024);
@@ -203,9 +210,13 @@ impl Metrics {
         for (word, count) in self.trials.samples() {
             writeln!(to, "portcullis_candidate_decisions_total{{outcome=\"{word}\"}} {count}")?;
         }
-        let help = "Requests in which a rule of the rule engine matched.";
+        let help = "Requests and responses in which a rule of the rule engine matched.";
         head(to, "waf_rule_hits_total", "counter", help)?;
         self.rule_hits.write(to)?;
+        let found = self.response_findings.load(Ordering::Relaxed);
+        let help = "Responses that the rules' author would have withheld.";
+        head(to, "waf_response_findings_total", "counter", help)?;
+        writeln!(to, "portcullis_waf_response_findings_total {found}")?;
         let refused = u64::from(self.last_load_refused.load(Ordering::Relaxed));
         let help = "1 while what is in force is not what the files say: the last load was refused.";
         gauge(to, "load_refused", help, refused)?;

@@ -7,11 +7,14 @@
 use ledger::Durability;
 use ledger::event::{
     Actor, ActorKind, Call, Connection, Decision, DecisionFields, EventError, FirewallRule,
-    HttpRequest, Producer, Refusal, Resource, Subject, Tls, Turned, Verdict,
+    HttpRequest, Producer, Refusal, Resource, ResponseHit, ResponseWaf, Subject, Tls, Turned,
+    Verdict,
 };
 use serde::Serialize;
 use serde_json::value::to_raw_value;
-use signals::{Conn, Facts, Health, PrincipalKind, Protocol, Request, Scheme};
+use signals::{
+    Conn, Facts, Health, PrincipalKind, Protocol, Request, Scheme, Waf, WafHit, WafMode,
+};
 use uuid::Uuid;
 use verdict::{Basis, Class, Digests, Question};
 
@@ -179,6 +182,28 @@ impl Mark<'_> {
             request_digest: request.map(Request::digest),
         };
         fields.seal(producer)
+    }
+}
+
+/// What rules found in a response, for its completion. It is a finding where policy is to heed
+/// these rules, and their author would withhold the response.
+pub(crate) fn response(waf: Waf) -> ResponseWaf {
+    let reached = waf.threshold > 0 && waf.score >= waf.threshold;
+    let hit = |hit: WafHit| {
+        let WafHit { rule, message, target } = hit;
+        ResponseHit { rule, message, target }
+    };
+    ResponseWaf {
+        health: waf.health.as_str(),
+        problem: waf.problem,
+        mode: waf.mode.as_str(),
+        score: waf.score,
+        threshold: waf.threshold,
+        rules: waf.rules,
+        classes: waf.classes,
+        hits: waf.hits.into_iter().map(hit).collect(),
+        inspected_bytes: u64::try_from(waf.inspected_bytes).unwrap_or_default(),
+        finding: reached && waf.mode == WafMode::Enforce,
     }
 }
 

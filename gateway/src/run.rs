@@ -445,10 +445,12 @@ impl Running {
         if let Ok(Err(error)) | Err(error) = joined.map_err(io::Error::other) {
             error!(%error, "a worker did not end as it should");
         }
-        // No request is left: what the candidate is still to be asked about ends with it.
+        // No request is left: what is still to be found out about decisions ends with it.
         let gateway = Arc::clone(&self.gateway);
         let tried = tokio::task::spawn_blocking(move || gateway.end_trials()).await;
-        tried.unwrap_or_else(|error| error!(%error, "the candidate's thread was not waited for"));
+        tried.unwrap_or_else(
+            |error| error!(%error, "what is found out after decisions was not waited for"),
+        );
         flushing.end().await;
         self.ledger.close().await.map_err(RunError::Unclosed)?;
         let Some(shipping) = shipping else { return Ok(()) };

@@ -23,7 +23,8 @@ pub use request::{
 };
 pub use signals::{Checks, Inspect, Seen, Signals};
 pub use waf::{
-    DEFAULT_RULES, Fetch, MatchedData, RuleEngineSettings, RuleExclusion, RuleFile, RuleHealth,
-    RuleHit, RuleLimits, RuleOverlay, RuleProblem, RuleRequest, RuleResponse, RuleSet,
-    RuleSettings, Rules, VALUES_MAX, Wanted, WrittenRule, WrittenRuleLink,
+    AwaitedResponse, DEFAULT_RULES, Fetch, MatchedData, Observed, RuleEngineSettings,
+    RuleExclusion, RuleFile, RuleHealth, RuleHit, RuleLimits, RuleOverlay, RuleProblem,
+    RuleRequest, RuleResponse, RuleSet, RuleSettings, Rules, VALUES_MAX, Wanted, WrittenRule,
+    WrittenRuleLink,
 };

@@ -10,15 +10,17 @@ mod body;
 mod form;
 mod input;
 mod json;
+mod response;
 mod work;
 
 use std::sync::Arc;
 
-use seclang::{Limits, Loaded, Outcome, Overlay, Settings};
+use seclang::{Inspection, Limits, Loaded, Outcome, Overlay, Settings};
 
 use crate::{Checks, Conn, Health, Inspect, Protocol, Request, Waf, WafHit, WafMode};
 use input::{Collection, Input};
 
+pub use response::AwaitedResponse;
 pub use seclang::{
     Exclusion as RuleExclusion, Fetch, File as RuleFile, Health as RuleHealth, Hit as RuleHit,
     Limits as RuleLimits, MatchedData, Overlay as RuleOverlay, Problem as RuleProblem,
@@ -64,6 +66,8 @@ pub struct RuleSettings {
     pub threshold: Option<i64>,
     /// What is not looked for.
     pub exclusions: Vec<RuleExclusion>,
+    /// Bytes of a response's body that rules look at; without it they look at no response.
+    pub responses: Option<usize>,
 }
 
 impl RuleSettings {
@@ -78,6 +82,9 @@ impl RuleSettings {
     }
 }
 
+/// What the rules found, and what is kept of the request for its response.
+pub type Observed = (Waf, Option<AwaitedResponse>);
+
 /// The same, made ready.
 #[derive(Debug, Default)]
 struct View {
@@ -85,6 +92,7 @@ struct View {
     mode: WafMode,
     /// If it is not what the files say.
     threshold: Option<i64>,
+    responses: Option<usize>,
 }
 
 /// How much of the request became values.
@@ -135,12 +143,13 @@ impl Rules {
     pub fn viewed(&self, all: &[RuleSettings]) -> Result<Self, Vec<(usize, String)>> {
         let (mut views, mut wrong) = (Vec::new(), Vec::new());
         for (place, settings) in all.iter().enumerate() {
+            let RuleSettings { mode, threshold, responses, .. } = *settings;
             match self.set.overlay(&settings.engine()) {
-                Ok(overlay) => {
-                    let RuleSettings { mode, threshold, .. } = *settings;
-                    views.push(View { overlay, mode, threshold });
-                }
+                Ok(overlay) => views.push(View { overlay, mode, threshold, responses }),
                 Err(message) => wrong.push((place, message)),
+            }
+            if let Some(why) = responses.and_then(|_| response::not_looked_at(&self.set)) {
+                wrong.push((place, why.to_owned()));
             }
         }
         if wrong.is_empty() { Ok(Self { views: views.into(), ..self.clone() }) } else { Err(wrong) }
@@ -158,22 +167,42 @@ impl Rules {
 
     /// Looks, and reports. It cannot refuse.
     pub fn observe(&self, checks: &Checks, request: &Request, conn: &Conn) -> Waf {
+        self.observe_and_keep(checks, request, conn).0
+    }
+
+    /// As [`Self::observe`]; and what is kept of it for the response, if the route has rules look
+    /// at that.
+    pub fn observe_and_keep(&self, checks: &Checks, request: &Request, conn: &Conn) -> Observed {
         self.look(checks, request, conn, &limits()).0
     }
 
     /// What the rules find, and how many bytes they read for it.
-    fn look(&self, checks: &Checks, request: &Request, conn: &Conn, limits: &Limits) -> (Waf, u64) {
+    fn look(
+        &self,
+        checks: &Checks,
+        request: &Request,
+        conn: &Conn,
+        limits: &Limits,
+    ) -> (Observed, u64) {
         if checks.waf == Inspect::Nothing {
-            return (Waf::default(), 0);
+            return (Observed::default(), 0);
         }
         // The load made a view for each route.
         let Some(view) = self.views.get(checks.view) else {
-            return (Waf { health: Health::Unavailable, ..Waf::default() }, 0);
+            let waf = Waf { health: Health::Unavailable, ..Waf::default() };
+            return ((waf, None), 0);
         };
-        match self.own {
-            true => self.observe_values(view, checks.waf, request, limits),
-            false => self.observe_request(view, checks.waf, request, conn, limits),
+        if self.own {
+            let (waf, work_bytes) = self.observe_values(view, checks.waf, request, limits);
+            return ((waf, None), work_bytes);
         }
+        let (waf, inspection) = self.observe_request(view, checks.waf, request, conn, limits);
+        let work_bytes = inspection.work_bytes();
+        let awaited = view.responses.map(|bytes| {
+            let kept = inspection.keep();
+            AwaitedResponse::new(self, checks.view, view.mode, request.protocol, bytes, kept)
+        });
+        ((waf, awaited), work_bytes)
     }
 
     fn observe_values(
@@ -207,14 +236,14 @@ impl Rules {
         (waf, inspection.work_bytes())
     }
 
-    fn observe_request(
-        &self,
-        view: &View,
+    fn observe_request<'a>(
+        &'a self,
+        view: &'a View,
         inspect: Inspect,
         request: &Request,
         conn: &Conn,
         limits: &Limits,
-    ) -> (Waf, u64) {
+    ) -> (Waf, Inspection<'a>) {
         let (target, authority) = (request.target(), request.authority());
         let mut headers: Vec<(&[u8], &[u8])> = request
             .headers
@@ -250,7 +279,7 @@ impl Rules {
         };
         let problem = problem.to_owned();
         let waf = Waf { mode: view.mode, problem, ..fact(outcome, health, body.len()) };
-        (waf, inspection.work_bytes())
+        (waf, inspection)
     }
 }
 

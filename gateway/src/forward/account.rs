@@ -3,7 +3,8 @@
 //!
 //! An [`Account`] holds the ledger's open entry and closes it when the answer's last byte is
 //! handed to the client's connection, when that connection goes away, or when the upstream ends
-//! the answer early. Nothing is decided here, and nothing of a body is kept.
+//! the answer early. Nothing is decided here, and nothing of a body is kept but what rules
+//! [look](super::look) at.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -21,6 +22,7 @@ use tokio::time::Instant;
 
 use super::answer::Relay;
 use super::failure::{Failure, Fault};
+use super::look::Look;
 use super::upload::Progress;
 
 /// A decision that is recorded and whose end is not: the ledger's open entry.
@@ -44,6 +46,7 @@ pub struct Account<E: Entry> {
     bytes_out: u64,
     progress: Option<Arc<Progress>>,
     upstream: Option<event::Upstream>,
+    look: Option<Look>,
 }
 
 impl<E: Entry> Account<E> {
@@ -59,6 +62,7 @@ impl<E: Entry> Account<E> {
             bytes_out: 0,
             progress: None,
             upstream: None,
+            look: None,
         }
     }
 
@@ -82,6 +86,18 @@ impl<E: Entry> Account<E> {
     pub(super) fn forwarded(&mut self, name: &Arc<str>, progress: Option<Arc<Progress>>) {
         self.upstream = Some(event::Upstream { name: Arc::clone(name), address: None });
         self.progress = progress;
+    }
+
+    /// Rules look at the upstream's response.
+    pub(super) fn looked_at_by(&mut self, look: Option<Look>) {
+        self.look = look;
+    }
+
+    /// The upstream's response, as rules look at it.
+    pub(super) fn look_at<T>(&mut self, response: &Response<T>) {
+        if let Some(look) = &mut self.look {
+            look.head(response.status(), response.headers());
+        }
     }
 
     /// A connection to the upstream was made.
@@ -108,7 +124,7 @@ impl<E: Entry> Account<E> {
         let Some(entry) = self.entry.take() else {
             return;
         };
-        entry.close(Completion {
+        let completion = Completion {
             ended_ms: now_ms(),
             outcome,
             detail: self.detail,
@@ -120,7 +136,13 @@ impl<E: Entry> Account<E> {
             body_sha256: self.progress.as_ref().and_then(|progress| progress.digest()),
             // the ledger's: who asks it is not here
             candidate: None,
-        });
+            // what rules find in the response, they find after it
+            waf: None,
+        };
+        match self.look.take() {
+            Some(look) => look.end(entry, completion),
+            None => entry.close(completion),
+        }
     }
 }
 
@@ -152,8 +174,11 @@ impl<E: Entry> Answer<E> {
             Poll::Pending => {}
             Poll::Ready(None) => self.account.close(self.account.outcome),
             Poll::Ready(Some(Ok(frame))) => {
-                let bytes = frame.data_ref().map_or(0, Bytes::len);
-                self.account.bytes_out = self.account.bytes_out.saturating_add(bytes as u64);
+                let bytes = frame.data_ref().map_or(&b""[..], Bytes::as_ref);
+                self.account.bytes_out = self.account.bytes_out.saturating_add(bytes.len() as u64);
+                if let Some(look) = &mut self.account.look {
+                    look.piece(bytes);
+                }
                 if frame.is_trailers() || self.is_end_stream() {
                     self.account.close(self.account.outcome);
                 }

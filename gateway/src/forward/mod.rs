@@ -4,6 +4,8 @@
 //! still change. Bodies stream both ways, one piece at a time: a slow reader slows the writer.
 //! Connections are pooled per worker; where they lead, with health and load, is shared.
 //!
+//! Where rules look at responses, what they look at is copied on its way.
+//!
 //! Deliberately absent: retries of anything an upstream may have seen, buffering, rewriting of
 //! bodies, caching, upgrades, and a shape for failures: [`Failed`] says what went wrong and
 //! carries the account that the caller's answer closes.
@@ -13,6 +15,7 @@ mod answer;
 mod endpoint;
 mod failure;
 mod head;
+mod look;
 mod pool;
 mod send;
 #[cfg(test)]
@@ -35,6 +38,7 @@ pub use self::account::{Account, Answer, Entry};
 pub use self::endpoint::{BadEndpoint, Endpoint, Limits, Upstream};
 pub use self::failure::{ClientBody, Failure, Fault};
 pub use self::head::DECISION_ID;
+pub use self::look::Look;
 pub use self::pool::Pools;
 
 use self::answer::Relay;
@@ -82,7 +86,7 @@ impl Entry for Open {
 
 /// Sends what was permitted, and begins the answer. The answer's head, the caller's on failure
 /// too, and any interim answer to `Expect` wait until the decision is as durable as its route
-/// asks; the upstream is asked meanwhile.
+/// asks; the upstream is asked meanwhile. Rules `look` at the upstream's answer, if they are to.
 ///
 /// # Errors
 /// What went wrong, with the account: the caller shapes the answer.
@@ -90,10 +94,11 @@ pub async fn forward(
     pools: &Pools,
     permit: Receipt<Permit<Exchange>>,
     onward: Onward<'_>,
+    look: Option<Look>,
 ) -> Result<Response<Answer<Open>>, Failed<Open>> {
     let decision_id = permit.uid();
     let (permit, open) = permit.split();
-    relay(pools, permit.into_inner(), decision_id, onward, open).await
+    relay(pools, permit.into_inner(), decision_id, onward, open, look).await
 }
 
 async fn relay<E: Entry>(
@@ -102,6 +107,7 @@ async fn relay<E: Entry>(
     decision_id: Uuid,
     onward: Onward<'_>,
     entry: E,
+    look: Option<Look>,
 ) -> Result<Response<Answer<E>>, Failed<E>> {
     let Onward { upstream, origin, identity, trace, authorization, started } = onward;
     // To take the first piece of a body that is expected is what sends `100 Continue`.
@@ -112,6 +118,7 @@ async fn relay<E: Entry>(
     let (upload, progress) = Upload::new(body, request.framing, upstream.limits.idle_timeout);
     let mut account = Account::new(entry, &request.method, started);
     account.forwarded(&upstream.name, progress.clone());
+    account.looked_at_by(look);
     // Pinned here: a future that is passed on by value is stored twice.
     let asked = pin!(async {
         let source = Source {
@@ -129,6 +136,7 @@ async fn relay<E: Entry>(
     match gate(expected, asked, account.synced()).await {
         Ok((mut response, address)) => {
             account.connected(Some(address));
+            account.look_at(&response);
             response.headers_mut().insert(DECISION_ID, head::decision_id(decision_id));
             Ok(account.relay(response))
         }

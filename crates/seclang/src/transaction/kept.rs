@@ -57,9 +57,9 @@ impl Kept {
         }
     }
 
-    /// How much of an answer's body may be looked at is this from now on.
-    pub fn response_bytes_max(&mut self, bytes: usize) {
-        self.limits.response_bytes_max = bytes;
+    /// These are the limits from now on.
+    pub fn limit(&mut self, limits: Limits) {
+        self.limits = limits;
     }
 
     /// Bytes of memory that it takes, about.

@@ -2,6 +2,7 @@
 
 mod bodies;
 mod facts;
+mod responses;
 mod rows;
 mod work;
 

@@ -5,7 +5,7 @@
 
 use seclang::Limits;
 
-use super::{Inspect, Rules, limits};
+use super::{Inspect, Observed, Rules, limits};
 use crate::{Checks, Conn, Health, Request, Waf};
 
 /// What a worker does itself: bytes that rules read in about 2 ms, 4 ns each.
@@ -20,7 +20,12 @@ const CODED_RATIO: u64 = 8;
 impl Rules {
     /// Looks at what is no more work than a worker should do; `None` if there is more. That is as
     /// sizes tell, or shows on the way: then what was seen so far is nothing.
-    pub fn observe_inline(&self, checks: &Checks, request: &Request, conn: &Conn) -> Option<Waf> {
+    pub fn observe_inline(
+        &self,
+        checks: &Checks,
+        request: &Request,
+        conn: &Conn,
+    ) -> Option<Observed> {
         self.observe_within(checks, request, conn, INLINE_WORK_BYTES_MAX)
     }
 
@@ -30,13 +35,13 @@ impl Rules {
         request: &Request,
         conn: &Conn,
         work_bytes_max: u64,
-    ) -> Option<Waf> {
+    ) -> Option<Observed> {
         if self.estimate(checks, request) > work_bytes_max {
             return None;
         }
         let limits = Limits { work_bytes_max, ..limits() };
-        let (waf, work_bytes) = self.look(checks, request, conn, &limits);
-        (work_bytes <= work_bytes_max).then_some(waf)
+        let (observed, work_bytes) = self.look(checks, request, conn, &limits);
+        (work_bytes <= work_bytes_max).then_some(observed)
     }
 
     /// The fact where nobody could look: why, in one word.

@@ -53,6 +53,8 @@ struct Report<'a> {
     levels: BTreeMap<&'a str, usize>,
     without_level: usize,
     threshold: i64,
+    /// Of what rules count in responses.
+    response_threshold: i64,
     signatures: &'a [String],
     notices: Vec<String>,
 }
@@ -75,6 +77,7 @@ impl<'a> Report<'a> {
             levels,
             without_level,
             threshold: rules.set().threshold(),
+            response_threshold: rules.set().response_threshold(),
             signatures: rules.set().signatures(),
             notices: rules.notices().iter().map(ToString::to_string).collect(),
         }
@@ -88,6 +91,7 @@ impl<'a> Report<'a> {
             writeln!(out, "signature: {signature}")?;
         }
         writeln!(out, "threshold: {}", self.threshold)?;
+        writeln!(out, "threshold for responses: {}", self.response_threshold)?;
         writeln!(out, "digest: {}", self.digest)?;
         write!(out, "rules check: files={} rules={}", self.files, self.rules)?;
         for (phase, count) in &self.phases {

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::super::units::{Glob, RuleTag, RuleTarget};
+use super::super::units::{Glob, InspectText, RuleTag, RuleTarget};
 
 /// The rules of the check `waf`, and what they count for.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -21,6 +21,8 @@ pub(in crate::config) struct Waf {
     pub(in crate::config) threshold: Option<u32>,
     /// Whether policy is to heed it. By default it is.
     pub(in crate::config) mode: Option<Mode>,
+    /// How much of a response's body its rules (phases 3 and 4) look at: a size up to `1MiB`, or `none`. They look when the response is over, which they neither delay nor refuse, and report into its completion. By default `none`.
+    pub(in crate::config) responses: Option<InspectText>,
     /// What is not looked for.
     #[serde(default)]
     #[schemars(length(max = 256))]
@@ -39,6 +41,8 @@ pub(in crate::config) struct RouteWaf {
     pub(in crate::config) threshold: Option<u32>,
     /// Whether policy is to heed it. Without it, what `waf` at the top says.
     pub(in crate::config) mode: Option<Mode>,
+    /// How much of a response's body its rules (phases 3 and 4) look at: a size up to `1MiB`, or `none`. They look when the response is over, which they neither delay nor refuse, and report into its completion. Without it, what `waf` at the top says.
+    pub(in crate::config) responses: Option<InspectText>,
     /// What is not looked for, beside what `waf` at the top says.
     #[serde(default)]
     #[schemars(length(max = 256))]

@@ -10,7 +10,11 @@ use crate::config::{
     include::Glob,
     problem::{Problems, quoted},
     raw,
+    units::{InspectText, Size},
 };
+
+/// The most of a response's body that rules look at.
+const RESPONSE_BYTES_MAX: u64 = 1 << 20;
 
 /// The views so far: what the rules count for, each once; the first is that of the top.
 pub(super) struct Views {
@@ -27,6 +31,8 @@ impl Views {
             paranoia: raw.paranoia,
             threshold: raw.threshold.map(i64::from),
             exclusions: exclusions(&raw.exclude, here.key("exclude"), problems),
+            responses: responses(raw.responses.as_ref(), here.key("responses"), problems)
+                .unwrap_or_default(),
         };
         let top = View { settings, site: problems.site(here.at) };
         Self { views: vec![top], routes: Vec::new() }
@@ -45,6 +51,8 @@ impl Views {
         settings.mode = mode(raw.mode).unwrap_or(settings.mode);
         settings.paranoia = raw.paranoia.or(settings.paranoia);
         settings.threshold = raw.threshold.map(i64::from).or(settings.threshold);
+        settings.responses = responses(raw.responses.as_ref(), here.key("responses"), problems)
+            .unwrap_or(settings.responses);
         settings.exclusions.extend(exclusions(&raw.exclude, here.key("exclude"), problems));
         let known = self.views.iter().position(|view| view.settings == settings);
         let view = known.unwrap_or_else(|| {
@@ -87,6 +95,21 @@ fn mode(raw: Option<raw::Mode>) -> Option<WafMode> {
         raw::Mode::Enforce => WafMode::Enforce,
         raw::Mode::Shadow => WafMode::Shadow,
     })
+}
+
+/// Nothing, if nothing is said.
+fn responses(
+    raw: Option<&InspectText>,
+    here: Here<'_>,
+    problems: &mut Problems,
+) -> Option<Option<usize>> {
+    let text = raw?;
+    let Ok(size) = Size::try_from(text.0.clone()) else { return Some(None) };
+    if size.0 > RESPONSE_BYTES_MAX {
+        let max = Size(RESPONSE_BYTES_MAX);
+        problems.add(here.at, format!("{size} is above {max}, the most allowed"));
+    }
+    Some(usize::try_from(size.0).ok())
 }
 
 fn exclusions(

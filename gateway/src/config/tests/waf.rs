@@ -49,6 +49,7 @@ fn a_route_changes_what_it_says_and_keeps_the_rest() {
         paranoia: Some(2),
         threshold: Some(10),
         exclusions: vec![exclusion(&[941_100], &[], None)],
+        responses: None,
     };
     check("", of_all.clone());
     check(
@@ -70,6 +71,23 @@ fn a_route_changes_what_it_says_and_keeps_the_rest() {
 }
 
 #[test]
+fn responses_are_looked_at_where_it_is_said() {
+    let check = |top: &str, route: &str, want: [Option<usize>; 2]| {
+        let config = parse(&format!("waf: {{{top}}}"), route);
+        let view = config.routes.iter().next().unwrap().checks.view;
+        let bytes = |view: usize| config.waf.views[view].settings.responses;
+        assert_eq!([bytes(0), bytes(view)], want, "{top} {route}");
+    };
+    let of_route = |size: &str| format!("        waf: {{responses: {size}}}\n");
+    check("", "", [None, None]);
+    check("responses: none", "", [None, None]);
+    check("responses: 512KiB", "", [Some(512 << 10), Some(512 << 10)]);
+    check("responses: 512KiB", &of_route("none"), [Some(512 << 10), None]);
+    check("", &of_route("1MiB"), [None, Some(1 << 20)]);
+    check("responses: 1KiB", "        waf: {paranoia: 2}\n", [Some(1 << 10), Some(1 << 10)]);
+}
+
+#[test]
 fn what_excludes_nothing_and_levels_that_are_none_are_refused() {
     let check = |waf: &str, want: &str| {
         let text =
@@ -81,6 +99,7 @@ fn what_excludes_nothing_and_levels_that_are_none_are_refused() {
         "p.yaml:7:17: this excludes no rule | list `rules`, `tags` or both",
     );
     check("{paranoia: 5}", "p.yaml:7:17: 5 is above 4, the most allowed");
+    check("{responses: 2MiB}", "p.yaml:7:18: 2MiB is above 1MiB, the most allowed");
     check("{threshold: 0}", "p.yaml:7:18: 0 is below 1, the least allowed");
     check(
         "{rules: [\"*/a.conf\"]}",

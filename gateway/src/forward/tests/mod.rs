@@ -108,7 +108,7 @@ impl Rig {
         };
         let endings = self.entry.clone().expect("not yet ended");
         let entry = Remembered { synced: self.sync.subscribe(), endings };
-        relay(&self.pools, exchange, ID, onward, entry)
+        relay(&self.pools, exchange, ID, onward, entry, None)
     }
 
     /// The only completion there is, with what differs from run to run left out.
@@ -172,7 +172,7 @@ impl Wire {
     }
 }
 
-fn request(
+pub(super) fn request(
     method: &str,
     target: &str,
     fields: &[(&str, &str)],

@@ -1,0 +1,142 @@
+//! Rules on upstreams' responses: the room for what is copied of them, and the thread on which the
+//! longer ones are looked at.
+//!
+//! They are looked at when they are over, so nobody waits but the completion, which has what comes
+//! of it. What holds room is all that can wait; where there is no room, the completion says so.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::metrics::Metrics;
+
+/// Bytes of all responses that are held to be looked at, and of what is kept of their requests, of
+/// the process. Without it, every client that takes its time would hold as much as its route says.
+pub(crate) const RESPONSES_BYTES_MAX: usize = 64 << 20;
+
+/// Bytes of a body that are looked at where it ends. Longer ones would keep a worker from others.
+const AT_ONCE_BYTES_MAX: usize = 8 << 10;
+
+/// Looks at one response, and completes its request.
+type Job = Box<dyn FnOnce() + Send>;
+
+/// What all responses share. See the module.
+#[derive(Debug)]
+pub(crate) struct Responses {
+    room: Arc<Semaphore>,
+    queue: Sender<Message>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    metrics: Arc<Metrics>,
+}
+
+enum Message {
+    Look(Job),
+    End,
+}
+
+impl Responses {
+    /// Starts the thread. Without it all is looked at where it ends.
+    pub(crate) fn start(metrics: Arc<Metrics>) -> Self {
+        Self::with_room(metrics, RESPONSES_BYTES_MAX)
+    }
+
+    pub(crate) fn with_room(metrics: Arc<Metrics>, bytes: usize) -> Self {
+        let (queue, waiting) = channel();
+        let thread = std::thread::Builder::new()
+            .name("responses".to_owned())
+            .spawn(move || work(&waiting))
+            .inspect_err(|error| tracing::error!(%error, "workers look at all responses"))
+            .ok();
+        let room = Arc::new(Semaphore::new(bytes));
+        Self { room, queue, thread: Mutex::new(thread), metrics }
+    }
+
+    /// Room for so many bytes, if there is.
+    pub(crate) fn take(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        let bytes = u32::try_from(bytes).ok()?;
+        Arc::clone(&self.room).try_acquire_many_owned(bytes).ok()
+    }
+
+    /// These rules matched in one response.
+    pub(crate) fn count(&self, rules: &[String], finding: bool) {
+        self.metrics.rule_hits.count(rules);
+        if finding {
+            self.metrics.response_found();
+        }
+    }
+
+    /// Has a body of so many bytes looked at, now or soon.
+    pub(crate) fn look(&self, bytes: usize, job: impl FnOnce() + Send + 'static) {
+        if bytes <= AT_ONCE_BYTES_MAX {
+            return job();
+        }
+        if let Err(unsent) = self.queue.send(Message::Look(Box::new(job)))
+            && let Message::Look(job) = unsent.0
+        {
+            job();
+        }
+    }
+
+    /// Looks at what waits, and ends. What comes later is looked at where it ends.
+    pub(crate) fn end(&self) {
+        let _ = self.queue.send(Message::End);
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the thread that looks at responses did not end as it should");
+        }
+    }
+}
+
+fn work(waiting: &Receiver<Message>) {
+    while let Ok(Message::Look(job)) = waiting.recv() {
+        // A rule that panics is the loss of what one response shows; its request is abandoned, and
+        // this thread goes on with the next.
+        if catch_unwind(AssertUnwindSafe(job)).is_err() {
+            tracing::error!("what rules found in a response is lost");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn long_ones_are_looked_at_elsewhere_and_none_is_left() {
+        let responses = Responses::start(Arc::default());
+        let (told, looked) = mpsc::channel();
+        let here = thread::current().id();
+        let check = |bytes: usize, want_here: bool| {
+            let told = told.clone();
+            responses.look(bytes, move || told.send(thread::current().id()).unwrap());
+            assert_eq!(looked.recv().unwrap() == here, want_here, "{bytes}");
+        };
+        check(0, true);
+        check(AT_ONCE_BYTES_MAX, true);
+        check(AT_ONCE_BYTES_MAX + 1, false);
+        for _ in 0..100 {
+            let told = told.clone();
+            responses.look(usize::MAX, move || told.send(thread::current().id()).unwrap());
+        }
+        responses.end();
+        assert_eq!(looked.try_iter().count(), 100);
+        check(usize::MAX, true);
+    }
+
+    #[test]
+    fn room_is_what_is_left_of_the_limit() {
+        let responses = Responses::with_room(Arc::default(), 10);
+        let held = responses.take(10);
+        assert!(held.is_some());
+        assert!(responses.take(1).is_none());
+        drop(held);
+        assert!(responses.take(11).is_none());
+        assert!(responses.take(10).is_some());
+    }
+}
