@@ -3,13 +3,9 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::{self, Write as _},
-    fs,
-    path::Path,
 };
 
-use anyhow::Result;
 use ftw::{At, Expected, Override, Seen, Stage, Verdict, judge};
-use regex::Regex;
 
 use super::through::{Came, Shown};
 
@@ -32,8 +28,6 @@ pub(super) struct Report {
     refused: BTreeMap<String, Vec<String>>,
     /// Of those, the ones in which no rule is to match.
     harmless: usize,
-    /// Those that name rules for answers, at which the gateway does not look.
-    responses: Vec<String>,
     /// Those that come out as an override says.
     overridden: Vec<String>,
     missed: BTreeMap<String, Vec<String>>,
@@ -43,31 +37,16 @@ pub(super) struct Report {
     wrong: Vec<String>,
 }
 
-/// The rules that look at answers: by custom, those in files that are called so.
-pub(super) fn of_responses(rules: &Path) -> Result<BTreeSet<u32>> {
-    let (id, mut ids) = (Regex::new(r"\bid:'?([0-9]+)")?, BTreeSet::new());
-    for entry in fs::read_dir(rules)? {
-        let path = entry?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if name.starts_with("RESPONSE-") && name.ends_with(".conf") {
-            let text = fs::read_to_string(&path)?;
-            ids.extend(id.captures_iter(&text).filter_map(|found| found[1].parse::<u32>().ok()));
-        }
-    }
-    Ok(ids)
-}
-
 /// What each stage showed, against what is expected.
 pub(super) fn report(
     stages: &[Stage],
     shown: &[Shown],
-    of_responses: &BTreeSet<u32>,
     overrides: &[Override],
 ) -> Report {
     let mut report = Report::default();
     for (stage, shown) in stages.iter().zip(shown) {
         let instead = overrides.iter().find(|it| it.is_of(stage, At::Gateway));
-        report.add(stage, shown, of_responses, instead);
+        report.add(stage, shown, instead);
     }
     let named: BTreeSet<&str> = stages.iter().map(|stage| stage.test.as_str()).collect();
     let gone = overrides.iter().filter(|it| it.is_at(At::Gateway));
@@ -77,18 +56,12 @@ pub(super) fn report(
 }
 
 impl Report {
-    fn add(
-        &mut self,
-        stage: &Stage,
-        shown: &Shown,
-        of_responses: &BTreeSet<u32>,
-        instead: Option<&Override>,
-    ) {
+    fn add(&mut self, stage: &Stage, shown: &Shown, instead: Option<&Override>) {
         let name = match stage.nth {
             1 => stage.test.clone(),
             nth => format!("{} ({nth})", stage.test),
         };
-        let out = out(&stage.expected, shown, of_responses);
+        let out = out(&stage.expected, shown);
         if let (Out::Missed(_), Some(instead)) = (&out, instead) {
             match judge(&instead.expected(), &shown.seen) {
                 Verdict::Passed => self.overridden.push(name),
@@ -102,7 +75,6 @@ impl Report {
         match out {
             Out::Passed => self.passed += 1,
             Out::NotSeen => self.not_seen += 1,
-            Out::OfResponses => self.responses.push(name),
             Out::Refused(why) => {
                 self.harmless += usize::from(stage.expected.ids.is_empty());
                 self.refused.entry(why).or_default().push(name);
@@ -112,7 +84,7 @@ impl Report {
     }
 
     fn total(&self) -> usize {
-        self.good() + self.responses.len() + self.overridden.len() + count(&self.missed)
+        self.good() + self.overridden.len() + count(&self.missed)
     }
 
     fn good(&self) -> usize {
@@ -156,7 +128,6 @@ impl Report {
         for (why, names) in &self.refused {
             row(&format!("refused by read, {why}"), names);
         }
-        row("responses are not looked at", &self.responses);
         row("overridden", &self.overridden);
         for (why, names) in &self.missed {
             row(&format!("missed, {why}"), names);
@@ -169,12 +140,10 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (passed, total, refused) = (self.passed, self.total(), count(&self.refused));
-        let (responses, overrides) = (self.responses.len(), self.overridden.len());
-        let missed = count(&self.missed);
+        let (missed, overrides) = (count(&self.missed), self.overridden.len());
         write!(
             f,
-            "gateway={passed}/{total} refused_by_read={refused} responses={responses} \
-             missed={missed} overrides={overrides}"
+            "gateway={passed}/{total} refused_by_read={refused} missed={missed} overrides={overrides}"
         )
     }
 }
@@ -191,14 +160,13 @@ const LOOKED: [&str; 2] = ["ok", "malformed"];
 enum Out {
     Passed,
     Refused(String),
-    OfResponses,
     Missed(String),
     NotSeen,
 }
 
 /// A rule that does not match shows something only where rules looked. What the log says is not
 /// judged: no record has what matched.
-fn out(expected: &Expected, shown: &Shown, of_responses: &BTreeSet<u32>) -> Out {
+fn out(expected: &Expected, shown: &Shown) -> Out {
     let Shown { seen, came } = shown;
     if !expected.names_rules() && expected.status.is_none() {
         return if expected.error { errs(came) } else { Out::NotSeen };
@@ -207,19 +175,21 @@ fn out(expected: &Expected, shown: &Shown, of_responses: &BTreeSet<u32>) -> Out 
     let (ids, no_ids) = (ids.clone(), no_ids.clone());
     let judged = Expected { ids, no_ids, status: *status, ..Expected::default() };
     let verdict = judge(&judged, seen);
-    let named = expected.ids.iter().chain(&expected.no_ids);
     match came {
         // the status alone is what is asked for
         _ if !expected.names_rules() => of_verdict(verdict, seen),
         Came::Refused(why) => Out::Refused(why.clone()),
         Came::Nowhere => Out::Missed("no answer".to_owned()),
         Came::Turned(why) => Out::Missed(why.clone()),
-        Came::Rules(_) if named.clone().any(|id| of_responses.contains(id)) => Out::OfResponses,
         // what matched did, however little was looked at
-        Came::Rules(health) if expected.ids.is_empty() && !LOOKED.contains(&health.as_str()) => {
-            Out::Missed(format!("rules looked, and were {health}"))
+        Came::Rules { request, answer } if expected.ids.is_empty() => {
+            let mut health = [Some(request), answer.as_ref()].into_iter().flatten();
+            match health.find(|health| !LOOKED.contains(&health.as_str())) {
+                Some(health) => Out::Missed(format!("rules looked, and were {health}")),
+                None => of_verdict(verdict, seen),
+            }
         }
-        Came::Rules(_) => of_verdict(verdict, seen),
+        Came::Rules { .. } => of_verdict(verdict, seen),
     }
 }
 
@@ -227,7 +197,7 @@ fn errs(came: &Came) -> Out {
     match came {
         Came::Refused(why) => Out::Refused(why.clone()),
         Came::Nowhere => Out::Passed,
-        Came::Turned(_) | Came::Rules(_) => Out::Missed("no error".to_owned()),
+        Came::Turned(_) | Came::Rules { .. } => Out::Missed("no error".to_owned()),
     }
 }
 
@@ -250,20 +220,26 @@ mod tests {
             let expected = Expected { ids, no_ids, status, ..Expected::default() };
             let seen = Seen { ids: [1].into(), status: Some(400), ..Seen::default() };
             let shown = Shown { seen, came };
-            assert_eq!(out(&expected, &shown, &[9].into()), want, "{expected:?} {shown:?}");
+            assert_eq!(out(&expected, &shown), want, "{expected:?} {shown:?}");
         };
         let text = |text: &str| text.to_owned();
-        check(&[1], &[2], None, Came::Rules(text("ok")), Out::Passed);
+        let rules = |request: &str, answer: Option<&str>| Came::Rules {
+            request: text(request),
+            answer: answer.map(text),
+        };
+        check(&[1], &[2], None, rules("ok", Some("ok")), Out::Passed);
         let missed = "expected [2]; got Some(400) {1}";
-        check(&[2], &[], None, Came::Rules(text("ok")), Out::Missed(text(missed)));
+        check(&[2], &[], None, rules("ok", Some("ok")), Out::Missed(text(missed)));
         check(&[], &[2], None, Came::Nowhere, Out::Missed(text("no answer")));
         check(&[], &[2], None, Came::Turned(text("not_found")), Out::Missed(text("not_found")));
         check(&[], &[2], None, Came::Refused(text("bare_cr")), Out::Refused(text("bare_cr")));
-        check(&[], &[9], None, Came::Rules(text("ok")), Out::OfResponses);
+        check(&[], &[2], None, rules("ok", None), Out::Passed);
         let truncated = Out::Missed(text("rules looked, and were truncated"));
-        check(&[], &[2], None, Came::Rules(text("truncated")), truncated);
-        check(&[1], &[], None, Came::Rules(text("truncated")), Out::Passed);
+        check(&[], &[2], None, rules("truncated", Some("ok")), truncated);
+        let unavailable = Out::Missed(text("rules looked, and were unavailable"));
+        check(&[], &[2], None, rules("ok", Some("unavailable")), unavailable);
+        check(&[1], &[], None, rules("truncated", Some("ok")), Out::Passed);
         check(&[], &[], Some(400), Came::Refused(text("bare_cr")), Out::Passed);
-        check(&[], &[], None, Came::Rules(text("ok")), Out::NotSeen);
+        check(&[], &[], None, rules("ok", Some("ok")), Out::NotSeen);
     }
 }

@@ -15,7 +15,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use fixtures::{
     client::Client,
-    harness::{Setting, Setup},
+    harness::{Setting, Setup, wait_for},
     record::text,
     serve::{Server, bind},
     wire::{Message, Reader},
@@ -31,8 +31,9 @@ const ANSWER: Duration = Duration::from_secs(10);
 /// Why a request is turned away that can be read, but has no place here.
 const TURNED: [&str; 5] =
     ["misdirected", "not_found", "method_not_allowed", "preflight", "preflight_refused"];
-/// Rules that a fact lists, at most.
+/// Rules that a decision's fact and a completion list, at most.
 const RULES_MAX: usize = 64;
+const RESPONSE_RULES_MAX: usize = 32;
 /// Connections at a time.
 const AT_ONCE: usize = 4;
 
@@ -58,8 +59,8 @@ pub(super) enum Came {
     Refused(String),
     /// It was read, and turned away before rules looked.
     Turned(String),
-    /// Rules looked at it, in this state of health.
-    Rules(String),
+    /// Rules looked at it, in this state of health, and at its answer, if the back end gave one.
+    Rules { request: String, answer: Option<String> },
 }
 
 /// What a client got.
@@ -85,37 +86,51 @@ impl Through {
     /// Sends every stage, and looks up what the record has of it.
     pub(super) fn show(&self, stages: &[Stage]) -> Result<Vec<Shown>> {
         let got = ask(self.setting.door(), stages);
-        let record = self.setting.record()?;
-        let decisions = record.decisions()?;
-        let shown = got.into_iter().map(|got| {
-            let decision = got.decision.as_ref().map(|id| {
-                decisions.get(id.as_str()).with_context(|| format!("no record of decision {id}"))
-            });
-            shown(got.status, decision.transpose()?.copied())
+        // what rules find in an answer is recorded when it was sent
+        let record = wait_for("every completion", ANSWER, || {
+            let record = self.setting.record()?;
+            let ended = record.completions()?.len() >= record.decisions()?.len();
+            Ok(ended.then_some(record))
+        })?;
+        let (decisions, completions) = (record.decisions()?, record.completions()?);
+        let shown = got.into_iter().map(|Got { status, decision }| {
+            let Some(id) = decision else { return shown(status, None) };
+            let of = |events: &BTreeMap<&str, &'_ Value>| {
+                let event = events.get(id.as_str()).map(|event| (*event).clone());
+                event.with_context(|| format!("no record of decision {id}"))
+            };
+            shown(status, Some((of(&decisions)?, of(&completions)?)))
         });
         shown.collect()
     }
 }
 
-/// What the record of a decision says.
-fn shown(status: Option<u16>, event: Option<&Value>) -> Result<Shown> {
+/// What the record of a decision and of its end says.
+fn shown(status: Option<u16>, events: Option<(Value, Value)>) -> Result<Shown> {
     let mut seen = Seen { status, ..Seen::default() };
-    let Some(event) = event else { return Ok(Shown { seen, came: Came::Nowhere }) };
-    let reason = text(event, "/unmapped/reason").to_owned();
-    let Some(waf) = event.pointer("/unmapped/facts/waf") else {
+    let Some((decision, completion)) = events else {
+        return Ok(Shown { seen, came: Came::Nowhere });
+    };
+    let reason = text(&decision, "/unmapped/reason").to_owned();
+    let Some(waf) = decision.pointer("/unmapped/facts/waf") else {
         let came = match TURNED.contains(&reason.as_str()) {
             true => Came::Turned(reason),
             false => Came::Refused(reason),
         };
         return Ok(Shown { seen, came });
     };
-    let ids = waf.pointer("/rules").and_then(Value::as_array).context("no rules")?;
-    for id in ids {
-        seen.ids.insert(id.as_str().context("no text")?.parse()?);
+    let of_answer = completion.pointer("/unmapped/waf");
+    for (waf, max) in [(Some(waf), RULES_MAX), (of_answer, RESPONSE_RULES_MAX)] {
+        let Some(waf) = waf else { continue };
+        let ids = waf.pointer("/rules").and_then(Value::as_array).context("no rules")?;
+        // what is left out would look as if it had not matched
+        ensure!(ids.len() < max, "more rules matched than an event lists: {waf}");
+        for id in ids {
+            seen.ids.insert(id.as_str().context("no text")?.parse()?);
+        }
     }
-    // what is left out would look as if it had not matched
-    ensure!(seen.ids.len() < RULES_MAX, "more rules matched than a fact lists: {event}");
-    Ok(Shown { seen, came: Came::Rules(text(waf, "/health").to_owned()) })
+    let answer = of_answer.map(|waf| text(waf, "/health").to_owned());
+    Ok(Shown { seen, came: Came::Rules { request: text(waf, "/health").to_owned(), answer } })
 }
 
 /// Sends every stage on a connection of its own, a few at a time.
@@ -186,7 +201,7 @@ fn setup(files: &[String], stages: &[Stage], back: SocketAddr) -> Setup {
         .change(
             "policies:\n  directory",
             &format!(
-                "waf:\n  rules: {}\n  mode: shadow\npolicies:\n  directory",
+                "waf:\n  rules: {}\n  mode: shadow\n  responses: 1MiB\npolicies:\n  directory",
                 quoted(files.to_vec())
             ),
         )

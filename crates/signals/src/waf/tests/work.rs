@@ -14,7 +14,7 @@ fn check(asked: Asked, inspect: Inspect, inline: bool) {
     let (request, conn) = (asked.request(), Conn::default());
     let seen = rules().observe_inline(&checks(inspect), &request, &conn);
     assert_eq!(seen.is_some(), inline, "{} bytes", request.inspected.bytes.len());
-    if let Some(seen) = seen {
+    if let Some((seen, _)) = seen {
         assert_eq!(seen, rules().observe(&checks(inspect), &request, &conn));
     }
 }
@@ -36,8 +36,10 @@ fn large_requests_are_not_for_a_worker() {
 fn what_shows_to_be_too_much_on_the_way_is_not_for_a_worker() {
     let (request, conn) = (Asked::post(FORM, "a=%27+or+1%3D1--").request(), Conn::default());
     let checks = checks(Inspect::Body);
-    let (whole, work_bytes) = rules().look(&checks, &request, &conn, &limits());
-    let within = |most: u64| rules().observe_within(&checks, &request, &conn, most);
+    let ((whole, _), work_bytes) = rules().look(&checks, &request, &conn, &limits());
+    let within = |most: u64| {
+        rules().observe_within(&checks, &request, &conn, most).map(|(waf, _)| waf)
+    };
     assert!(work_bytes > rules().estimate(&checks, &request), "{work_bytes}");
     assert_eq!(within(work_bytes), Some(whole));
     assert_eq!(within(work_bytes - 1), None);
