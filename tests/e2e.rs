@@ -11,6 +11,7 @@ mod hidden;
 mod life;
 mod policies;
 mod replay;
+mod responses;
 mod rules;
 mod sent;
 mod shares;
