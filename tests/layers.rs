@@ -136,11 +136,11 @@ const TEST_ONLY: &[&str] =
 const TEST_ONLY_OF: &[(&str, &str)] = &[
     ("allocation-counter", "seclang"),
     ("anyhow", "seclang"),
+    ("base64", "portcullis-tests"),
     ("ftw", "portcullis-tests"),
     ("ftw", "seclang"),
     ("mimalloc", "seclang"),
     ("mimalloc", "verdict"),
-    ("regex", "portcullis-tests"),
     ("saphyr-parser", "verdict"),
     ("serde", "seclang"),
     ("serde_json", "seclang"),

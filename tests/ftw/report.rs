@@ -38,11 +38,7 @@ pub(super) struct Report {
 }
 
 /// What each stage showed, against what is expected.
-pub(super) fn report(
-    stages: &[Stage],
-    shown: &[Shown],
-    overrides: &[Override],
-) -> Report {
+pub(super) fn report(stages: &[Stage], shown: &[Shown], overrides: &[Override]) -> Report {
     let mut report = Report::default();
     for (stage, shown) in stages.iter().zip(shown) {
         let instead = overrides.iter().find(|it| it.is_of(stage, At::Gateway));

@@ -78,7 +78,7 @@ fn rules_that_find_nothing_in_responses_are_not_asked_to_look_at_them() {
         &format!("{inbound}{rule}"),
         Some("no `SecAction` sets `tx.outbound_anomaly_score_threshold` to a number above 0"),
     );
-    let ours = rules().viewed(&[settings()]).err().expect("a problem");
+    let ours = rules().viewed(&[settings()]).expect_err("a problem");
     assert_eq!(ours, [(0, "no rule looks at responses: none is of phase 3 or 4".to_owned())]);
 }
 

@@ -37,9 +37,8 @@ fn what_shows_to_be_too_much_on_the_way_is_not_for_a_worker() {
     let (request, conn) = (Asked::post(FORM, "a=%27+or+1%3D1--").request(), Conn::default());
     let checks = checks(Inspect::Body);
     let ((whole, _), work_bytes) = rules().look(&checks, &request, &conn, &limits());
-    let within = |most: u64| {
-        rules().observe_within(&checks, &request, &conn, most).map(|(waf, _)| waf)
-    };
+    let within =
+        |most: u64| rules().observe_within(&checks, &request, &conn, most).map(|(waf, _)| waf);
     assert!(work_bytes > rules().estimate(&checks, &request), "{work_bytes}");
     assert_eq!(within(work_bytes), Some(whole));
     assert_eq!(within(work_bytes - 1), None);
