@@ -123,8 +123,8 @@ fn a_copy_is_found_as_it_is_published_and_runs_with_its_tests_settings() {
          SecRule ARGS \"@contains plugh\" \"id:100300,phase:1,block\"\nSecMarker END\n"
     );
     let suite = SUITE.replace("tests:", "# of level 4\ntests:").replacen(
-        "plugh'}\n      output: {log: {expect_ids: [100100]",
-        "plugh'}\n      output: {log: {expect_ids: [100300]",
+        "plugh'}\n    output: {log: {expect_ids: [100100]",
+        "plugh'}\n    output: {log: {expect_ids: [100300]",
         1,
     );
     assert_ne!(suite.matches("100300").count(), 0);
