@@ -17,8 +17,8 @@ use through::Through;
 
 /// The sets, the variables that name their directories, and what they must not fall below.
 const SETS: [(&str, &str, Floor); 2] = [
-    ("crs425", "FTW_CRS425", Floor { bar: 4630, good: 4566, missed: 0 }),
-    ("crs429", "FTW_CRS429", Floor { bar: 5000, good: 4937, missed: 0 }),
+    ("crs425", "FTW_CRS425", Floor { bar: 4630, good: 4660, missed: 0 }),
+    ("crs429", "FTW_CRS429", Floor { bar: 5000, good: 5031, missed: 0 }),
 ];
 /// What may come out otherwise than the suite expects.
 const OVERRIDES_MAX: usize = 36;

@@ -6,7 +6,6 @@ use std::{
     fs,
     io::Write as _,
     net::{Ipv6Addr, SocketAddr, TcpStream},
-    path::Path,
     sync::atomic::{AtomicUsize, Ordering},
     thread,
     time::Duration,
@@ -166,7 +165,7 @@ fn send(door: SocketAddr, bytes: &[u8]) -> Got {
 /// The demo's configuration, for the tests.
 fn setup(files: &[String], stages: &[Stage], back: SocketAddr) -> Setup {
     let (mut methods, mut hosts) = (BTreeSet::new(), BTreeMap::<String, Option<String>>::new());
-    for request in stages.iter().filter_map(|stage| wire::read(&wire::raw(&stage.input)).ok()) {
+    for request in stages.iter().filter_map(|stage| wire::read(&wire::raw(&stage.input))) {
         methods.extend(method(&request));
         if let Some((host, port)) = host(&request) {
             let known = hosts.entry(host).or_default();
