@@ -20,7 +20,8 @@ const SOON: Duration = Duration::from_secs(20);
 
 const RULES: &str = r#"
 SecAction "id:1,phase:1,pass,nolog,setvar:tx.inbound_anomaly_score_threshold=5,\
-  setvar:tx.outbound_anomaly_score_threshold=4,setvar:tx.blocking_paranoia_level=1"
+  setvar:tx.outbound_anomaly_score_threshold=4,setvar:tx.blocking_paranoia_level=1,\
+  setvar:tx.detection_paranoia_level=1"
 SecRule RESPONSE_HEADERS:X-Powered-By "@rx ." "id:9101,phase:3,pass,t:none,\
   msg:'a framework tells its name',setvar:'tx.outbound_anomaly_score=+1'"
 SecRule RESPONSE_BODY "@rx SQL syntax" "id:9102,phase:4,block,t:none,\

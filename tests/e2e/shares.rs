@@ -42,7 +42,7 @@ SecRule REQUEST_METHOD \"@streq POST\" \"id:{id},phase:1,pass,log,msg:'a body'\"
 
 fn heavy() -> Request {
     let body = format!("a=c{}", "ab".repeat(30_000));
-    Request::new("POST", "/heavy")
+    Request::new("POST", "/status")
         .field("Content-Type", "application/x-www-form-urlencoded")
         .body(body.into_bytes())
 }
