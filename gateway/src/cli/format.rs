@@ -4,6 +4,10 @@
 use std::io::Write;
 
 use serde::Serialize;
+use serde_json::json;
+
+use super::INVALID;
+use crate::config::Problem;
 
 /// How it is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -19,6 +23,25 @@ pub(super) enum Format {
 pub(super) fn document(value: &impl Serialize, out: &mut impl Write) -> anyhow::Result<()> {
     serde_json::to_writer_pretty(&mut *out, value)?;
     Ok(writeln!(out)?)
+}
+
+/// Tells every problem of what was given to a verb, and gives its exit code.
+pub(super) fn invalid(
+    verb: &str,
+    problems: &[Problem],
+    format: Format,
+    out: &mut impl Write,
+) -> anyhow::Result<u8> {
+    match format {
+        Format::Json => document(&json!({ "problems": problems }), out)?,
+        Format::Text => {
+            for problem in problems {
+                writeln!(out, "{problem}")?;
+            }
+            writeln!(out, "{verb}: problems={}", problems.len())?;
+        }
+    }
+    Ok(INVALID)
 }
 
 /// With control characters as escapes: values are what somebody sent, and this is a terminal.

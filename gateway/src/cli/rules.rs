@@ -7,10 +7,7 @@ mod test;
 use std::io::Write;
 use std::path::PathBuf;
 
-use serde_json::json;
-
-use super::INVALID;
-use super::format::{Format, document};
+use super::format::{self, Format, document};
 use crate::config::{Config, Problem};
 use crate::rules::{self, Ruleset};
 
@@ -75,14 +72,5 @@ fn invalid(
     format: Format,
     out: &mut impl Write,
 ) -> anyhow::Result<u8> {
-    match format {
-        Format::Json => document(&json!({ "problems": problems }), out)?,
-        Format::Text => {
-            for problem in problems {
-                writeln!(out, "{problem}")?;
-            }
-            writeln!(out, "rules {verb}: problems={}", problems.len())?;
-        }
-    }
-    Ok(INVALID)
+    format::invalid(&format!("rules {verb}"), problems, format, out)
 }

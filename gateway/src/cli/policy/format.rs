@@ -3,9 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 
-use serde_json::json;
-
-use crate::cli::INVALID;
+use crate::cli::format;
 pub(super) use crate::cli::format::{Format, document, shown};
 use crate::config::Problem;
 
@@ -23,16 +21,7 @@ pub(super) fn invalid(
     format: Format,
     out: &mut impl Write,
 ) -> anyhow::Result<u8> {
-    match format {
-        Format::Json => document(&json!({ "problems": problems }), out)?,
-        Format::Text => {
-            for problem in problems {
-                writeln!(out, "{problem}")?;
-            }
-            writeln!(out, "policy {verb}: problems={}", problems.len())?;
-        }
-    }
-    Ok(INVALID)
+    format::invalid(&format!("policy {verb}"), problems, format, out)
 }
 
 #[cfg(test)]
