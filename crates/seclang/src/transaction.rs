@@ -248,6 +248,7 @@ impl<'r> Inspection<'r> {
     fn looked_at(mut self, request: &Request<'_>) -> Self {
         self.head(request);
         self.phase(1);
+        self.store.expect(request.body.len());
         self.body(request);
         self.phase(2);
         self

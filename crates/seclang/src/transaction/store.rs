@@ -65,6 +65,10 @@ pub(super) struct Store {
     pub(super) filters: bool,
 }
 
+/// Texts of its length that a body becomes, as a rule, and bytes of it that room is made for.
+const TEXTS_OF_BODY: usize = 8;
+const BODY_BYTES_MAX: usize = 128 << 10;
+
 const NONE: u32 = u32::MAX;
 const ROW: usize = u32::BITS as usize;
 
@@ -93,6 +97,11 @@ impl Store {
             full: false,
             filters: true,
         }
+    }
+
+    /// Makes room for a body and what becomes of it, so that little is moved when it comes.
+    pub(super) fn expect(&mut self, body: usize) {
+        self.bytes.reserve(body.min(BODY_BYTES_MAX) * TEXTS_OF_BODY);
     }
 
     /// The values alone, without what transformations made of them.
