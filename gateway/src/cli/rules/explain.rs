@@ -20,13 +20,13 @@ use crate::cli::{DENIED, OK};
 use crate::config::Config;
 use crate::rules::Ruleset;
 use on_route::OnRoute;
-use report::{Adds, Report, Told};
-use written::Written;
+use report::{Adds, Report, Scored, Told};
+use written::{Written, WrittenResponse};
 
 /// Say what the rules find in a request, or found in a recorded one, and how
 ///
-/// Exit codes: 0 it scores below the threshold, 2 it does not or was not looked at whole, 3 the
-/// rules are wrong.
+/// Exit codes: 0 what is scored is below its threshold, 2 it is not or was not looked at whole, 3
+/// the rules are wrong.
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("asked").required(true).args(["request", "from"]))]
 pub(in crate::cli) struct Explain {
@@ -35,6 +35,9 @@ pub(in crate::cli) struct Explain {
     /// A file with an HTTP/1.1 request as it is sent: request line, fields, an empty line, content
     #[arg(long, value_name = "FILE")]
     request: Option<PathBuf>,
+    /// A file with the response to it: status line, fields, an empty line, content
+    #[arg(long, value_name = "FILE", requires = "request")]
+    response: Option<PathBuf>,
     /// The record of a decision: a spool, the evidence of a sink, or a file with one event a line;
     /// `-` for standard input
     #[arg(long, value_name = "PLACE")]
@@ -85,7 +88,7 @@ impl Explain {
         config: Option<&Config>,
     ) -> anyhow::Result<Report> {
         let name = file.display();
-        let text = std::fs::read(file).with_context(|| format!("read `{name}`"))?;
+        let text = read(file)?;
         let mut written =
             Written::read(&text).with_context(|| format!("`{name}` is no request"))?;
         let mut notes = Vec::new();
@@ -100,6 +103,12 @@ impl Explain {
         let overlay = set.overlay(&RuleEngineSettings { paranoia, ..settings });
         let overlay = overlay.map_err(anyhow::Error::msg)?;
         let mut inspection = set.inspect(&written.asked(), &overlay, &RuleLimits::default());
+        if let Some(file) = &self.response {
+            let text = read(file)?;
+            let response = WrittenResponse::read(&text)
+                .with_context(|| format!("`{}` is no response", file.display()))?;
+            inspection.response(&response.answered(on_route.of_response(&mut notes)));
+        }
         inspection.finish();
         let data = if self.matched { MatchedData::Plain } else { MatchedData::Masked };
         let outcome = inspection.outcome_with(data);
@@ -121,10 +130,18 @@ impl Explain {
             categories: categories.collect(),
             score: outcome.score,
             threshold: outcome.threshold,
+            response: self.response.is_some().then_some(Scored {
+                score: outcome.outbound_score,
+                threshold: outcome.outbound_threshold,
+            }),
             health: health.to_owned(),
             whole,
         })
     }
+}
+
+fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
+    std::fs::read(file).with_context(|| format!("read `{}`", file.display()))
 }
 
 #[cfg(test)]

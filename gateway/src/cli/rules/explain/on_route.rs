@@ -58,6 +58,15 @@ impl OnRoute {
         })
     }
 
+    /// The bytes of a response's body that rules look at.
+    pub(super) fn of_response(&self, notes: &mut Vec<String>) -> usize {
+        let said = self.settings.responses;
+        if said.is_none() && self.route.is_some() {
+            notes.push("this route does not say `responses`: rules do not look at them".to_owned());
+        }
+        said.unwrap_or(usize::MAX)
+    }
+
     /// The part of a body that rules look at.
     pub(super) fn inspected<'a>(&self, body: &'a [u8], notes: &mut Vec<String>) -> &'a [u8] {
         match self.bytes.and_then(|bytes| body.get(..bytes)) {

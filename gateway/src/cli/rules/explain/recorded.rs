@@ -41,6 +41,7 @@ pub(super) fn report(
         categories: Default::default(),
         score: waf.score,
         threshold: waf.threshold,
+        response: None,
         health,
         whole: matches!(waf.health, Health::Ok | Health::Skipped),
     })

@@ -26,9 +26,18 @@ pub(super) struct Report {
     pub(super) categories: BTreeMap<String, i64>,
     pub(super) score: i64,
     pub(super) threshold: i64,
+    /// What the response counts, if there is one.
+    pub(super) response: Option<Scored>,
     pub(super) health: String,
     /// All was looked at, or nothing was to be.
     pub(super) whole: bool,
+}
+
+/// What a message counts.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(super) struct Scored {
+    pub(super) score: i64,
+    pub(super) threshold: i64,
 }
 
 /// A rule that matched.
@@ -74,6 +83,12 @@ struct LinkText {
     operator: String,
     transformations: Vec<&'static str>,
     sets: Vec<String>,
+}
+
+impl Scored {
+    fn is_below(self) -> bool {
+        self.score < self.threshold || self.threshold <= 0 && self.score <= 0
+    }
 }
 
 impl Adds {
@@ -175,7 +190,9 @@ impl RuleText {
 impl Report {
     /// It scores below the threshold, and all was looked at.
     pub(super) fn is_clean(&self) -> bool {
-        self.whole && (self.score < self.threshold || self.threshold <= 0 && self.score <= 0)
+        let request = Scored { score: self.score, threshold: self.threshold };
+        let response = self.response.is_none_or(Scored::is_below);
+        self.whole && request.is_below() && response
     }
 
     pub(super) fn text(&self, out: &mut impl Write) -> std::io::Result<()> {
@@ -196,10 +213,10 @@ impl Report {
             writeln!(out, "{category}: {score}")?;
         }
         let (hits, score, threshold) = (self.hits.len(), self.score, self.threshold);
-        let health = shown(&self.health);
-        writeln!(
-            out,
-            "rules explain: hits={hits} score={score} threshold={threshold} health={health}"
-        )
+        write!(out, "rules explain: hits={hits} score={score} threshold={threshold}")?;
+        if let Some(Scored { score, threshold }) = self.response {
+            write!(out, " response_score={score} response_threshold={threshold}")?;
+        }
+        writeln!(out, " health={}", shown(&self.health))
     }
 }

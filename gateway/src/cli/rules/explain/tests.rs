@@ -93,6 +93,32 @@ fn content_is_looked_at_and_nothing_found_is_said() {
 }
 
 #[test]
+fn a_response_is_looked_at_after_its_request() {
+    let rules = format!(
+        "{RULES}SecAction \"id:4,phase:1,pass,nolog,setvar:tx.outbound_anomaly_score_threshold=4\"\n\
+         SecResponseBodyAccess On\nSecResponseBodyMimeType text/plain\n\
+         SecRule RESPONSE_BODY \"@contains ORA-00933\" \"id:5,phase:4,pass,msg:'a leak',\
+         setvar:'tx.outbound_anomaly_score=+4'\"\n"
+    );
+    let place = Place::new(&rules);
+    let request = "GET /?q=a HTTP/1.1\nHost: a.test\n\n";
+    let head = "HTTP/1.1 500 Internal Server Error\nContent-Type: text/plain\n\n";
+    place.write("response", &format!("{head}ORA-00933: not properly ended"));
+    let (code, text) = place.asked(request, "--response @response");
+    assert_eq!(code, DENIED, "{text}");
+    assert!(text.contains("5 a leak\n  RESPONSE_BODY ORA…ded (29)\n"), "{text}");
+    let last = "score=0 threshold=5 response_score=4 response_threshold=4 health=ok\n";
+    assert!(text.ends_with(last), "{text}");
+    let (_, json) = place.asked(request, "--response @response --format json");
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["response"], json!({"score": 4, "threshold": 4}), "{json:#}");
+    place.write("response", &format!("{head}all is well"));
+    let (code, text) = place.asked(request, "--response @response");
+    assert_eq!(code, OK, "{text}");
+    assert!(text.ends_with("response_score=0 response_threshold=4 health=ok\n"), "{text}");
+}
+
+#[test]
 fn wrong_rules_are_told() {
     let (code, text) = Place::new("SecRule").asked("GET / HTTP/1.1\n\n", "");
     assert_eq!(code, INVALID);

@@ -1,8 +1,8 @@
-//! A request as it is written in a file. Lines may end with LF alone.
+//! Messages as they are written in files. Lines may end with LF alone.
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use signals::RuleRequest;
+use signals::{RuleRequest, RuleResponse};
 
 /// A request's parts.
 #[derive(Debug)]
@@ -14,24 +14,23 @@ pub(super) struct Written<'a> {
     pub(super) body: &'a [u8],
 }
 
+/// A response's parts.
+#[derive(Debug)]
+pub(super) struct WrittenResponse<'a> {
+    protocol: &'a [u8],
+    status: u16,
+    headers: Vec<(&'a [u8], &'a [u8])>,
+    body: &'a [u8],
+}
+
 impl<'a> Written<'a> {
     pub(super) fn read(text: &'a [u8]) -> Option<Self> {
-        let (line, mut rest) = line(text);
+        let (line, rest) = line(text);
         let mut words = line.splitn(3, |byte| *byte == b' ');
         let (method, target) = (words.next()?, words.next()?);
         let protocol = words.next().unwrap_or(b"HTTP/1.1");
-        let mut headers = Vec::new();
-        while !rest.is_empty() {
-            let (field, after) = self::line(rest);
-            rest = after;
-            if field.is_empty() {
-                break;
-            }
-            let colon = field.iter().position(|byte| *byte == b':')?;
-            let (name, value) = field.split_at_checked(colon)?;
-            headers.push((name, value.get(1..)?.trim_ascii()));
-        }
-        Some(Self { method, target, protocol, headers, body: rest })
+        let (headers, body) = fields(rest)?;
+        Some(Self { method, target, protocol, headers, body })
     }
 
     /// The first field of that name, in lower case.
@@ -52,6 +51,45 @@ impl<'a> Written<'a> {
             id: "",
         }
     }
+}
+
+impl<'a> WrittenResponse<'a> {
+    pub(super) fn read(text: &'a [u8]) -> Option<Self> {
+        let (line, rest) = line(text);
+        let mut words = line.splitn(3, |byte| *byte == b' ');
+        let (protocol, status) = (words.next()?, words.next()?);
+        let status = std::str::from_utf8(status).ok()?.parse().ok()?;
+        let (headers, body) = fields(rest)?;
+        protocol.starts_with(b"HTTP/").then_some(Self { protocol, status, headers, body })
+    }
+
+    /// As it is looked at where no more than so many bytes of a body are.
+    pub(super) fn answered(&self, bytes_max: usize) -> RuleResponse<'_> {
+        RuleResponse {
+            status: self.status,
+            protocol: self.protocol,
+            headers: &self.headers,
+            body: self.body.get(..bytes_max).unwrap_or(self.body),
+            whole: self.body.len() <= bytes_max,
+        }
+    }
+}
+
+/// Fields, and what comes after the empty line.
+#[expect(clippy::type_complexity, reason = "names and values, as the rules take them")]
+fn fields(mut rest: &[u8]) -> Option<(Vec<(&[u8], &[u8])>, &[u8])> {
+    let mut headers = Vec::new();
+    while !rest.is_empty() {
+        let (field, after) = line(rest);
+        rest = after;
+        if field.is_empty() {
+            break;
+        }
+        let colon = field.iter().position(|byte| *byte == b':')?;
+        let (name, value) = field.split_at_checked(colon)?;
+        headers.push((name, value.get(1..)?.trim_ascii()));
+    }
+    Some((headers, rest))
 }
 
 /// The first line, and what comes after it.
