@@ -10,7 +10,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use signals::{RuleFile, RuleSettings, Rules, Wanted};
+use signals::{RuleFile, RuleSettings, Rules, UnfitRuleSetting, Wanted};
 
 use crate::config::{self, Glob, Problem, RuleFiles};
 pub use changes::RuleChanges;
@@ -60,13 +60,21 @@ impl Ruleset {
         };
         let settings: Vec<RuleSettings> =
             config.views.iter().map(|view| view.settings.clone()).collect();
-        let problem = |(index, message): (usize, String)| {
-            Some(config.views.get(index)?.site.problem(message))
+        let problem = |(index, unfit): (usize, UnfitRuleSetting)| {
+            let view = config.views.get(index)?;
+            let exclusion = unfit.exclusion.and_then(|index| view.exclusions.get(index));
+            Some(exclusion.unwrap_or(&view.site).problem(unfit.message))
         };
-        let rules = read
-            .rules
-            .viewed(&settings)
-            .map_err(|wrong| wrong.into_iter().filter_map(problem).collect::<Vec<Problem>>())?;
+        let rules = read.rules.viewed(&settings).map_err(|wrong| {
+            // What is wrong at the top is so in what routes have of it.
+            let mut problems: Vec<Problem> = Vec::new();
+            for problem in wrong.into_iter().filter_map(problem) {
+                if !problems.contains(&problem) {
+                    problems.push(problem);
+                }
+            }
+            problems
+        })?;
         let settings = changes::of_settings(config);
         let digest = changes::of_set(&read.files, &settings);
         Ok(Self { rules, settings, digest, ..read })

@@ -22,7 +22,7 @@ mod variable;
 pub use byte_set::ByteSet;
 pub use problem::Problem;
 pub use program::{
-    Exclusion, Fetch, File, Loaded, Overlay, RuleSet, Settings, Wanted, Written, WrittenLink,
+    Exclusion, Fetch, File, Loaded, Overlay, RuleSet, Settings, Unfit, Wanted, Written, WrittenLink,
 };
 pub use transaction::{
     Health, Hit, Inspection, Interruption, Kept, Limits, MatchedData, Outcome, Request, Response,

@@ -26,7 +26,7 @@ use crate::{byte_set::ByteSet, transform::Transform, variable::Variable};
 
 pub(crate) use needs::Needs;
 pub(crate) use operator::{Comparand, Operator};
-pub use overlay::{Exclusion, Overlay, Settings};
+pub use overlay::{Exclusion, Overlay, Settings, Unfit};
 pub(crate) use pattern::Pattern;
 pub(crate) use select::{Key, Selector, Targets};
 pub use set::{Fetch, File, Loaded, RuleSet, Wanted};
@@ -42,10 +42,20 @@ pub(crate) const PHASES: usize = 5;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Rules(Vec<u64>);
 
+/// `SecRuleEngine`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum EngineState {
+    /// Rules run, and say who would be refused.
+    On,
+    /// Rules run. What they count is the same; none refuses by itself.
+    DetectionOnly,
+    Off,
+}
+
 /// What directives say about the set as a whole.
 #[derive(Debug, Clone)]
 pub(crate) struct Engine {
-    pub(crate) enabled: bool,
+    pub(crate) state: EngineState,
     pub(crate) request_body: bool,
     pub(crate) response_body: bool,
     /// Types of which response bodies are looked at, in lower case.
@@ -184,7 +194,7 @@ pub(crate) enum Effect {
         change: Change,
     },
     /// `ctl:ruleEngine`.
-    Engine(bool),
+    Engine(EngineState),
     Remove(Rules),
     RemoveTargets {
         rules: Rules,
@@ -214,7 +224,7 @@ pub(crate) enum Change {
 impl Default for Engine {
     fn default() -> Self {
         Self {
-            enabled: true,
+            state: EngineState::On,
             request_body: true,
             response_body: true,
             response_types: vec!["text/plain".to_owned(), "text/html".to_owned()],

@@ -25,7 +25,7 @@ use regex::bytes::Regex;
 
 use crate::{
     body as bodies,
-    program::{Overlay, RuleSet, Rules, Selector},
+    program::{EngineState, Overlay, RuleSet, Rules, Selector},
     variable::Variable,
 };
 
@@ -110,13 +110,14 @@ pub struct Inspection<'r> {
     removed: Rules,
     filtered: Rules,
     removals: Vec<Removal<'r>>,
-    enabled: bool,
+    state: EngineState,
     /// Phases below this do not run: a rule allowed them.
     allowed_below: u8,
     body: BodyState,
     records: Vec<Record<'r>>,
     ids: Vec<u32>,
-    interruption: Option<Interruption>,
+    /// Of the request, and of its answer.
+    interruptions: [Option<Interruption>; 2],
     health: Health,
     duration_ms: i64,
     args_bytes: usize,
@@ -229,12 +230,12 @@ impl<'r> Inspection<'r> {
             removed: overlay.removed.clone(),
             filtered,
             removals: overlay.targets.iter().map(removal).collect(),
-            enabled: engine.enabled,
+            state: engine.state,
             allowed_below: 0,
             body: BodyState { read: engine.request_body, ..BodyState::default() },
             records: Vec::new(),
             ids: Vec::new(),
-            interruption: None,
+            interruptions: [None; 2],
             health: Health::Ok,
             duration_ms: 0,
             args_bytes: 0,

@@ -25,6 +25,6 @@ pub use signals::{Checks, Inspect, Seen, Signals};
 pub use waf::{
     AwaitedResponse, DEFAULT_RULES, Fetch, MatchedData, Observed, RuleEngineSettings,
     RuleExclusion, RuleFile, RuleHealth, RuleHit, RuleLimits, RuleOverlay, RuleProblem,
-    RuleRequest, RuleResponse, RuleSet, RuleSettings, Rules, VALUES_MAX, Wanted, WrittenRule,
-    WrittenRuleLink,
+    RuleRequest, RuleResponse, RuleSet, RuleSettings, Rules, UnfitRuleSetting, VALUES_MAX, Wanted,
+    WrittenRule, WrittenRuleLink,
 };

@@ -25,7 +25,7 @@ pub use seclang::{
     Exclusion as RuleExclusion, Fetch, File as RuleFile, Health as RuleHealth, Hit as RuleHit,
     Limits as RuleLimits, MatchedData, Overlay as RuleOverlay, Problem as RuleProblem,
     Request as RuleRequest, Response as RuleResponse, RuleSet, Settings as RuleEngineSettings,
-    Wanted, Written as WrittenRule, WrittenLink as WrittenRuleLink,
+    Unfit as UnfitRuleSetting, Wanted, Written as WrittenRule, WrittenLink as WrittenRuleLink,
 };
 
 /// Our own rules, for operators without a rule set of their own.
@@ -140,16 +140,17 @@ impl Rules {
     ///
     /// # Errors
     /// Every one that means nothing in this rule set, by its place, and why.
-    pub fn viewed(&self, all: &[RuleSettings]) -> Result<Self, Vec<(usize, String)>> {
+    pub fn viewed(&self, all: &[RuleSettings]) -> Result<Self, Vec<(usize, UnfitRuleSetting)>> {
         let (mut views, mut wrong) = (Vec::new(), Vec::new());
         for (place, settings) in all.iter().enumerate() {
             let RuleSettings { mode, threshold, responses, .. } = *settings;
             match self.set.overlay(&settings.engine()) {
                 Ok(overlay) => views.push(View { overlay, mode, threshold, responses }),
-                Err(message) => wrong.push((place, message)),
+                Err(unfit) => wrong.push((place, unfit)),
             }
             if let Some(why) = responses.and_then(|_| response::not_looked_at(&self.set)) {
-                wrong.push((place, why.to_owned()));
+                let unfit = UnfitRuleSetting { message: why.to_owned(), exclusion: None };
+                wrong.push((place, unfit));
             }
         }
         if wrong.is_empty() { Ok(Self { views: views.into(), ..self.clone() }) } else { Err(wrong) }
@@ -355,7 +356,10 @@ fn cookies(field: &[u8], input: &mut Input) {
 }
 
 fn fact(outcome: Outcome<'_>, health: Health, inspected: usize) -> Waf {
-    let mut rules: Vec<String> = outcome.hits.iter().map(|hit| hit.id.to_string()).collect();
+    let told = outcome.hits.iter().map(|hit| hit.id);
+    // A rule that refuses by itself is named, also if it says nothing.
+    let told = told.chain(outcome.interrupted_by.map(|by| by.id));
+    let mut rules: Vec<String> = told.map(|id| id.to_string()).collect();
     rules.sort();
     rules.dedup();
     rules.truncate(RULES_MAX);

@@ -28,6 +28,7 @@ use verdict::{Policies, Source};
 use crate::config::{Problem, Yaml};
 use crate::snapshot;
 pub(super) use explain::find as recorded_decision;
+pub(super) use record::every as recorded_events;
 
 /// Check, test and explain policies, and show what they allow
 #[derive(Debug, clap::Subcommand)]

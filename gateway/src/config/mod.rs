@@ -262,6 +262,8 @@ pub struct View {
     pub settings: RuleSettings,
     /// Where.
     pub site: Site,
+    /// Where each exclusion is.
+    pub exclusions: Vec<Site>,
 }
 
 /// Policies that are asked too, and decide nothing.

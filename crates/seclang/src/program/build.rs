@@ -12,8 +12,8 @@ use crate::{
 };
 
 use super::{
-    Change, Engine, File, Needs, Operator, Pattern, Selector, Targets, Template, TxName, Verdict,
-    Wanted, set::Fetch, words::WordLists, written::Material,
+    Change, Engine, EngineState, File, Needs, Operator, Pattern, Selector, Targets, Template,
+    TxName, Verdict, Wanted, set::Fetch, words::WordLists, written::Material,
 };
 
 /// Files that include one another, at most.
@@ -71,7 +71,7 @@ pub(crate) enum DraftFlow {
 #[derive(Debug)]
 pub(crate) enum DraftEffect {
     Set(TxName, Change),
-    Engine(bool),
+    Engine(EngineState),
     Remove(Which),
     RemoveTargets(Which, u32),
     Processor(Template),

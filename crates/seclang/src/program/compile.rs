@@ -438,7 +438,7 @@ impl Lowering {
         };
         let mut effect = |effect| match effect {
             DraftEffect::Set(variable, change) => Effect::Set { variable, change },
-            DraftEffect::Engine(enabled) => Effect::Engine(enabled),
+            DraftEffect::Engine(state) => Effect::Engine(state),
             DraftEffect::Remove(_) => Effect::Remove(named.next().unwrap_or_default()),
             DraftEffect::RemoveTargets(_, selector) => {
                 Effect::RemoveTargets { rules: named.next().unwrap_or_default(), selector }

@@ -6,7 +6,7 @@ use crate::{
     syntax::{self, Argument, Directive, Piece},
 };
 
-use super::build::Building;
+use super::{EngineState, build::Building};
 
 /// Directives that are accepted and do nothing here: the gateway has its own log, limits and
 /// files, and time limits of patterns are for engines that need them.
@@ -173,7 +173,13 @@ impl Building<'_> {
         }
         let value = self.one(directive)?;
         match name {
-            "SecRuleEngine" => self.engine.enabled = engine_state(&value)?,
+            "SecRuleEngine" => {
+                self.engine.state = engine_state(&value)?;
+                if self.engine.state == EngineState::DetectionOnly {
+                    let message = "`DetectionOnly` holds for what denies by itself, not for scores";
+                    self.notice(value.at, message.to_owned());
+                }
+            }
             "SecRequestBodyAccess" => self.engine.request_body = on(&value)?,
             "SecResponseBodyAccess" => self.engine.response_body = on(&value)?,
             "SecRequestBodyLimit" => self.engine.request_body_bytes_max = Some(whole(&value)?),
@@ -191,11 +197,12 @@ impl Building<'_> {
     }
 }
 
-/// `On`, `Off`, `DetectionOnly`: rules only report, so the first and the last are the same.
-pub(crate) fn engine_state(value: &Piece) -> Result<bool, Fault> {
+/// `On`, `Off`, `DetectionOnly`.
+pub(crate) fn engine_state(value: &Piece) -> Result<EngineState, Fault> {
     match value.text.to_ascii_lowercase().as_str() {
-        "on" | "detectiononly" => Ok(true),
-        "off" => Ok(false),
+        "on" => Ok(EngineState::On),
+        "detectiononly" => Ok(EngineState::DetectionOnly),
+        "off" => Ok(EngineState::Off),
         _ => Err(Fault::new(
             value.at,
             format!("`{}` is none of `On`, `Off`, `DetectionOnly`", value.text),

@@ -41,14 +41,31 @@ pub struct Overlay {
     pub(crate) targets: Vec<(Rules, super::Selector)>,
 }
 
+/// A setting that means nothing in a rule set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfit {
+    /// Why.
+    pub message: String,
+    /// The exclusion it is, by its place among them.
+    pub exclusion: Option<usize>,
+}
+
+impl std::fmt::Display for Unfit {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.message.fmt(out)
+    }
+}
+
 impl RuleSet {
     /// Makes settings ready; an error says which of them means nothing in this rule set.
-    pub fn overlay(&self, settings: &Settings) -> Result<Overlay, String> {
+    pub fn overlay(&self, settings: &Settings) -> Result<Overlay, Unfit> {
         let mut overlay = Overlay::default();
         let scores = &self.scores;
         let mut pin = |slots: &[u32], value: Option<i64>, what: &str| match (value, slots) {
             (None, _) => Ok(()),
-            (Some(_), []) => Err(format!("the rule set has no {what}")),
+            (Some(_), []) => {
+                Err(Unfit { message: format!("the rule set has no {what}"), exclusion: None })
+            }
             (Some(value), slots) => {
                 overlay.pinned.extend(slots.iter().map(|slot| (*slot, value)));
                 Ok(())
@@ -61,8 +78,9 @@ impl RuleSet {
         pin(&inbound, settings.inbound_threshold, "threshold for requests")?;
         let outbound: Vec<u32> = scores.outbound_threshold.into_iter().collect();
         pin(&outbound, settings.outbound_threshold, "threshold for responses")?;
-        for exclusion in &settings.exclusions {
-            self.exclude(exclusion, &mut overlay)?;
+        for (place, exclusion) in settings.exclusions.iter().enumerate() {
+            self.exclude(exclusion, &mut overlay)
+                .map_err(|message| Unfit { message, exclusion: Some(place) })?;
         }
         Ok(overlay)
     }

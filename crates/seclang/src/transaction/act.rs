@@ -31,7 +31,7 @@ impl<'r> Inspection<'r> {
     fn effect(&mut self, effect: &'r Effect) {
         match effect {
             Effect::Set { variable, change } => self.set(variable, change),
-            Effect::Engine(enabled) => self.enabled = *enabled,
+            Effect::Engine(state) => self.state = *state,
             Effect::Remove(rules) => self.removed.extend(rules),
             Effect::RemoveTargets { rules, selector } => {
                 if let Some(selector) = self.rules.program.selectors.get(*selector as usize) {

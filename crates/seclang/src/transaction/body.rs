@@ -1,6 +1,6 @@
 //! What is in the body of a request, by the processor that its type or a rule chose.
 
-use crate::{body as bodies, variable::Variable};
+use crate::{body as bodies, program::EngineState, variable::Variable};
 
 use super::{
     Health, Inspection, Request,
@@ -10,7 +10,7 @@ use super::{
 
 impl Inspection<'_> {
     pub(super) fn body(&mut self, request: &Request<'_>) {
-        if !self.enabled || self.allowed_below > 2 {
+        if self.state == EngineState::Off || self.allowed_below > 2 {
             return;
         }
         if !self.body.read || request.body.is_empty() {

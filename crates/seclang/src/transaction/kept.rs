@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use crate::program::{Overlay, RuleSet, Rules, Selector};
+use crate::program::{EngineState, Overlay, RuleSet, Rules, Selector};
 
 use super::{Inspection, Limits, store::Store, tx::Tx};
 
@@ -18,7 +18,7 @@ pub struct Kept {
     removed: Rules,
     filtered: Rules,
     removals: Vec<(Rules, Selector)>,
-    enabled: bool,
+    state: EngineState,
     allowed_below: u8,
 }
 
@@ -35,7 +35,7 @@ impl Inspection<'_> {
             removed: self.removed,
             filtered: self.filtered,
             removals: removals.map(|(of, what)| (of.into_owned(), what.into_owned())).collect(),
-            enabled: self.enabled,
+            state: self.state,
             allowed_below: self.allowed_below,
         }
     }
@@ -51,7 +51,7 @@ impl Kept {
             removed: self.removed,
             filtered: self.filtered,
             removals: removals.map(|(of, what)| (Cow::Owned(of), Cow::Owned(what))).collect(),
-            enabled: self.enabled,
+            state: self.state,
             allowed_below: self.allowed_below,
             ..Inspection::new(rules, overlay, self.limits)
         }

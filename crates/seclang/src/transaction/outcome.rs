@@ -39,11 +39,12 @@ pub enum MatchedData {
 /// What a rule set makes of a transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome<'r> {
-    /// The score of the request.
+    /// The score of the request. Where a rule refuses it by itself, it is the threshold at least:
+    /// the rules' author would have refused it, whatever others count.
     pub score: i64,
     /// From where on the rules' author would refuse the request.
     pub threshold: i64,
-    /// The score of the answer.
+    /// As `score`, of the answer.
     pub outbound_score: i64,
     /// As `threshold`, for the answer.
     pub outbound_threshold: i64,
@@ -55,8 +56,10 @@ pub struct Outcome<'r> {
     pub hits: Vec<Hit<'r>>,
     /// The ids of all rules that matched, in order, also of those that say nothing.
     pub matched: Vec<u32>,
-    /// What the rules' author would have done.
+    /// What the rules' author would have done with the request.
     pub interrupted_by: Option<Interruption>,
+    /// And with the answer.
+    pub outbound_interrupted_by: Option<Interruption>,
     /// Whether all was looked at.
     pub health: Health,
 }
@@ -99,16 +102,27 @@ impl<'r> Inspection<'r> {
         let read = |slot: Option<u32>| slot.map_or(0, number);
         let categories = scores.categories.iter().map(|(name, slot)| (*name, number(*slot)));
         let levels = scores.levels.iter().map(|(level, slot)| (*level, number(*slot)));
+        let [interrupted_by, outbound_interrupted_by] = self.interruptions;
+        let (threshold, outbound_threshold) =
+            (read(scores.inbound_threshold), read(scores.outbound_threshold));
+        let refused = |score: i64, by: Option<Interruption>, threshold: i64| {
+            by.map_or(score, |_| score.max(threshold))
+        };
         Outcome {
-            score: read(scores.inbound),
-            threshold: read(scores.inbound_threshold),
-            outbound_score: read(scores.outbound),
-            outbound_threshold: read(scores.outbound_threshold),
+            score: refused(read(scores.inbound), interrupted_by, threshold),
+            threshold,
+            outbound_score: refused(
+                read(scores.outbound),
+                outbound_interrupted_by,
+                outbound_threshold,
+            ),
+            outbound_threshold,
             categories: categories.filter(|(_, score)| *score != 0).collect(),
             levels: levels.filter(|(_, score)| *score != 0).collect(),
             hits: self.records.iter().filter_map(|record| self.hit(record, data)).collect(),
             matched: self.ids.clone(),
-            interrupted_by: self.interruption,
+            interrupted_by,
+            outbound_interrupted_by,
             health: self.health,
         }
     }

@@ -26,6 +26,12 @@ pub struct Response<'a> {
 }
 
 impl RuleSet {
+    /// The types of which rules look at the bodies of answers; none if they look at no bodies.
+    pub fn response_types(&self) -> &[String] {
+        let engine = &self.program.engine;
+        if engine.response_body { &engine.response_types } else { &[] }
+    }
+
     /// Whether rules look at the bodies of answers of this `Content-Type`.
     pub fn reads_responses_of(&self, content_type: &[u8]) -> bool {
         self.program.engine.reads(essence(content_type))

@@ -1,13 +1,13 @@
 //! Phases, rules and their chains, in order.
 
-use crate::program::{Allow, Flow, Rule, Template, Verdict};
+use crate::program::{Allow, EngineState, Flow, Rule, Template, Verdict};
 
 use super::{Health, Inspection, Interruption, Record};
 
 impl<'r> Inspection<'r> {
     /// Runs the rules of a phase.
     pub(super) fn phase(&mut self, phase: u8) {
-        if !self.enabled || phase < self.allowed_below {
+        if self.state == EngineState::Off || phase < self.allowed_below {
             return;
         }
         self.memo.refresh(&self.store);
@@ -33,7 +33,7 @@ impl<'r> Inspection<'r> {
             }
             self.ids.push(rule.id);
             self.record(*number, rule);
-            if !self.enabled || self.decided(rule) {
+            if self.state == EngineState::Off || self.decided(phase, rule) {
                 return;
             }
             if let Flow::Jump(to) = rule.flow {
@@ -73,12 +73,20 @@ impl<'r> Inspection<'r> {
     }
 
     /// What the rule decides; whether the phase ends with it.
-    fn decided(&mut self, rule: &Rule) -> bool {
+    fn decided(&mut self, phase: u8, rule: &Rule) -> bool {
         match rule.verdict {
             Verdict::Pass => false,
             Verdict::Deny | Verdict::Drop | Verdict::Redirect => {
                 let (id, status) = (rule.id, rule.status);
-                self.interruption.get_or_insert(Interruption { id, status });
+                let [request, response] = &mut self.interruptions;
+                let of = match phase {
+                    1 | 2 => Some(request),
+                    3 | 4 => Some(response),
+                    _ => None,
+                };
+                if let (EngineState::On, Some(of)) = (self.state, of) {
+                    of.get_or_insert(Interruption { id, status });
+                }
                 false
             }
             Verdict::Allow(allow) => {

@@ -317,6 +317,15 @@ fn defaults_are_what_a_rule_does_not_say() {
     let overlay = Overlay::default();
     let outcome = set.inspect_values(&[value], &overlay, &Limits::default()).outcome();
     assert_eq!(outcome.interrupted_by, Some(Interruption { id: 20, status: 406 }));
+    // Without a word of scores it counts as much as is refused.
+    let set = load("SecRule ARGS \"@rx x\" \"id:20,phase:2,deny\"");
+    assert_eq!(set.threshold(), 5);
+    assert_eq!(set.inspect_values(&[value], &overlay, &Limits::default()).outcome().score, 5);
+    assert_eq!(set.inspect_values(&[], &overlay, &Limits::default()).outcome().score, 0);
+    let detects = "SecRuleEngine DetectionOnly\nSecRule ARGS \"@rx x\" \"id:20,phase:2,deny\"";
+    let set = load(detects);
+    let outcome = set.inspect_values(&[value], &overlay, &Limits::default()).outcome();
+    assert_eq!((outcome.interrupted_by, outcome.matched), (None, vec![1, 20]));
 }
 
 #[test]
@@ -334,7 +343,7 @@ SecRule ARGS "@rx x" "id:12,phase:2,tag:b""#,
         target: target.map(str::to_owned),
     };
     let look = |settings: &Settings| {
-        let overlay = set.overlay(settings)?;
+        let overlay = set.overlay(settings).map_err(|unfit| unfit.message)?;
         let value = Value { variable: Variable::ArgsGet, name: b"q", bytes: b"x" };
         let outcome = set.inspect_values(&[value], &overlay, &Limits::default()).outcome();
         Ok::<_, String>((outcome.threshold, outcome.matched))

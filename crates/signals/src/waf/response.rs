@@ -92,6 +92,7 @@ impl AwaitedResponse {
         let of_response = Outcome {
             score: outcome.outbound_score,
             threshold: outcome.outbound_threshold,
+            interrupted_by: outcome.outbound_interrupted_by,
             ..outcome
         };
         let waf = fact(of_response, health, response.body.len());

@@ -71,10 +71,13 @@ impl<'a> Event<'a> {
 }
 
 /// Whether to go on, or why not.
-pub(super) type Step = anyhow::Result<ControlFlow<()>>;
+pub(in crate::cli) type Step = anyhow::Result<ControlFlow<()>>;
 
 /// Hands the events of the record at `from` to `each`, logs in order, until it breaks off.
-pub(super) fn every(from: &Path, mut each: impl FnMut(&[u8]) -> Step) -> anyhow::Result<()> {
+pub(in crate::cli) fn every(
+    from: &Path,
+    mut each: impl FnMut(&[u8]) -> Step,
+) -> anyhow::Result<()> {
     walk(from, &mut each).map(drop)
 }
 

@@ -55,6 +55,8 @@ struct Report<'a> {
     threshold: i64,
     /// Of what rules count in responses.
     response_threshold: i64,
+    /// Types of which they look at bodies.
+    response_types: &'a [String],
     signatures: &'a [String],
     notices: Vec<String>,
 }
@@ -78,6 +80,7 @@ impl<'a> Report<'a> {
             without_level,
             threshold: rules.set().threshold(),
             response_threshold: rules.set().response_threshold(),
+            response_types: rules.set().response_types(),
             signatures: rules.set().signatures(),
             notices: rules.notices().iter().map(ToString::to_string).collect(),
         }
@@ -92,6 +95,7 @@ impl<'a> Report<'a> {
         }
         writeln!(out, "threshold: {}", self.threshold)?;
         writeln!(out, "threshold for responses: {}", self.response_threshold)?;
+        writeln!(out, "bodies of responses: {}", self.response_types.join(", "))?;
         writeln!(out, "digest: {}", self.digest)?;
         write!(out, "rules check: files={} rules={}", self.files, self.rules)?;
         for (phase, count) in &self.phases {

@@ -25,8 +25,8 @@ use written::{Written, WrittenResponse};
 
 /// Say what the rules find in a request, or found in a recorded one, and how
 ///
-/// Exit codes: 0 what is scored is below its threshold, 2 it is not or was not looked at whole, 3
-/// the rules are wrong.
+/// Exit codes: 0 what is scored is below its threshold, 1 there is no such file or decision, 2 it is
+/// not or was not looked at whole, 3 the rules are wrong.
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("asked").required(true).args(["request", "from"]))]
 pub(in crate::cli) struct Explain {
@@ -43,7 +43,7 @@ pub(in crate::cli) struct Explain {
     #[arg(long, value_name = "PLACE")]
     from: Option<PathBuf>,
     /// The decision's id; may be left out where the record holds but one
-    #[arg(long, value_name = "ID", requires = "from")]
+    #[arg(long, value_name = "ID", requires = "from", conflicts_with = "request")]
     decision: Option<String>,
     /// The route whose settings hold, as `api/route` [default: the one that the request is for]
     #[arg(long, value_name = "NAME", requires = "config", conflicts_with = "from")]
@@ -119,7 +119,10 @@ impl Explain {
         let (health, whole) = match outcome.health {
             RuleHealth::Ok => ("ok", true),
             RuleHealth::Truncated => ("truncated", false),
-            RuleHealth::Malformed(reason) => (reason.as_str(), false),
+            RuleHealth::Malformed(reason) => {
+                notes.push(reason.as_str().to_owned());
+                ("malformed", false)
+            }
         };
         Ok(Report {
             decision: None,

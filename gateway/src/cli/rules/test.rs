@@ -46,7 +46,8 @@ pub(in crate::cli) struct Test {
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..=4))]
     paranoia: Option<u8>,
     /// Stages that are known to come out otherwise: YAML, a list of `test` (`920100-4`), `stage`,
-    /// what is expected instead (`ids`, `no_ids`) and the `reason`
+    /// `at` (`engine`: not through a gateway), what is expected instead (`ids`, `no_ids`) and the
+    /// `reason`
     #[arg(long, value_name = "FILE")]
     overrides: Option<PathBuf>,
     /// How it is told

@@ -8,7 +8,7 @@ use super::Here;
 use crate::config::{
     RuleFiles, View, Waf,
     include::Glob,
-    problem::{Problems, quoted},
+    problem::{Problems, Site, quoted},
     raw,
     units::{InspectText, Size},
 };
@@ -26,15 +26,16 @@ pub(super) struct Views {
 impl Views {
     /// What the top says.
     pub(super) fn of(raw: &raw::Waf, here: Here<'_>, problems: &mut Problems) -> Self {
+        let (excluded, sites) = exclusions(&raw.exclude, here.key("exclude"), problems);
         let settings = RuleSettings {
             mode: mode(raw.mode).unwrap_or_default(),
             paranoia: raw.paranoia,
             threshold: raw.threshold.map(i64::from),
-            exclusions: exclusions(&raw.exclude, here.key("exclude"), problems),
+            exclusions: excluded,
             responses: responses(raw.responses.as_ref(), here.key("responses"), problems)
                 .unwrap_or_default(),
         };
-        let top = View { settings, site: problems.site(here.at) };
+        let top = View { settings, site: problems.site(here.at), exclusions: sites };
         Self { views: vec![top], routes: Vec::new() }
     }
 
@@ -47,16 +48,19 @@ impl Views {
         problems: &mut Problems,
     ) -> usize {
         let (Some(raw), Some(top)) = (raw, self.views.first()) else { return 0 };
-        let mut settings = top.settings.clone();
+        let (mut settings, mut sites) = (top.settings.clone(), top.exclusions.clone());
         settings.mode = mode(raw.mode).unwrap_or(settings.mode);
         settings.paranoia = raw.paranoia.or(settings.paranoia);
         settings.threshold = raw.threshold.map(i64::from).or(settings.threshold);
         settings.responses = responses(raw.responses.as_ref(), here.key("responses"), problems)
             .unwrap_or(settings.responses);
-        settings.exclusions.extend(exclusions(&raw.exclude, here.key("exclude"), problems));
+        let (excluded, at) = exclusions(&raw.exclude, here.key("exclude"), problems);
+        settings.exclusions.extend(excluded);
+        sites.extend(at);
         let known = self.views.iter().position(|view| view.settings == settings);
         let view = known.unwrap_or_else(|| {
-            self.views.push(View { settings, site: problems.site(here.at) });
+            let site = problems.site(here.at);
+            self.views.push(View { settings, site, exclusions: sites });
             self.views.len() - 1
         });
         if view > 0 {
@@ -116,9 +120,10 @@ fn exclusions(
     raw: &[raw::Exclusion],
     here: Here<'_>,
     problems: &mut Problems,
-) -> Vec<RuleExclusion> {
-    let mut exclusions = Vec::new();
+) -> (Vec<RuleExclusion>, Vec<Site>) {
+    let (mut exclusions, mut sites) = (Vec::new(), Vec::new());
     for (index, one) in raw.iter().enumerate() {
+        sites.push(problems.site(here.item(index).at));
         if one.rules.is_empty() && one.tags.is_empty() {
             let hint = "list `rules`, `tags` or both".to_owned();
             problems.add_hinted(here.item(index).at, "this excludes no rule".to_owned(), hint);
@@ -129,5 +134,5 @@ fn exclusions(
             target: one.target.as_ref().map(|target| target.0.clone()),
         });
     }
-    exclusions
+    (exclusions, sites)
 }

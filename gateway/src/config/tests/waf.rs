@@ -106,3 +106,25 @@ fn what_excludes_nothing_and_levels_that_are_none_are_refused() {
         "p.yaml:7:15: `*/a.conf` names no rule files | `*` stands within the file's name only",
     );
 }
+
+#[test]
+fn an_exclusion_that_no_rule_fits_is_told_once_and_where_it_is() {
+    let top = "waf:\n  paranoia: 2\n  exclude:\n    - {rules: [999999]}";
+    let route = "        waf:\n          exclude: [{tags: [attack-none]}, {tags: [attack-sqli]}]\n";
+    let waf = parse(top, "").waf;
+    let wrong = |waf: &Waf| -> Vec<String> {
+        let problems = crate::rules::Ruleset::load(waf, None).unwrap_err();
+        problems.iter().map(ToString::to_string).collect()
+    };
+    // Our own rules have no levels.
+    let levels = "etc/p.yaml:8:3: the rule set has no paranoia level";
+    assert_eq!(wrong(&waf), [levels]);
+    let top = top.replace("  paranoia: 2\n", "");
+    let excluded = "etc/p.yaml:9:7: no rule has the id `999999`";
+    assert_eq!(wrong(&parse(&top, "").waf), [excluded]);
+    assert_eq!(wrong(&parse(&top, route).waf), [excluded]);
+    assert_eq!(
+        wrong(&parse("", route).waf),
+        ["etc/p.yaml:32:21: no rule has the tag `attack-none`"]
+    );
+}

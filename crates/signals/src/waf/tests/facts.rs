@@ -39,6 +39,23 @@ SecRule ARGS_POST|REQUEST_BODY "@rx ." "id:21"
 }
 
 #[test]
+fn a_rule_that_denies_by_itself_counts_as_the_threshold_and_is_named() {
+    let rule = |does: &str| {
+        let rule = format!("SecRule ARGS:next \"@beginsWith //\" \"id:10,phase:2,nolog,{does}\"");
+        let waf = evaluate(&rule, Asked::get("/?next=//evil.example"));
+        (waf.score, waf.threshold, waf.rules)
+    };
+    assert_eq!(rule("deny"), (5, 5, vec!["10".to_owned()]));
+    assert_eq!(rule("drop"), (5, 5, vec!["10".to_owned()]));
+    assert_eq!(rule("pass"), (0, 5, Vec::new()));
+    assert_eq!(
+        rule("block"),
+        (0, 5, Vec::new()),
+        "it does what the defaults say, which is to pass"
+    );
+}
+
+#[test]
 fn a_path_is_seen_decoded_once() {
     let rule = r#"SecRule REQUEST_FILENAME "@rx ^/x%2f\.\.$" "id:10""#;
     assert_eq!(evaluate(rule, Asked::get("/x%252f..")).rules, ["10"]);

@@ -89,7 +89,9 @@ fn content_is_looked_at_and_nothing_found_is_said() {
     assert_eq!(code, OK);
     assert_eq!(text, "rules explain: hits=0 score=0 threshold=5 health=ok\n");
     let json = "POST / HTTP/1.1\nHost: a.test\nContent-Type: application/json\n\n{\"a\":";
-    assert_eq!(place.asked(json, "").0, DENIED, "what is malformed is not looked at whole");
+    let (code, text) = place.asked(json, "");
+    assert_eq!(code, DENIED, "what is malformed is not looked at whole");
+    assert!(text.ends_with("health=malformed\n") && text.starts_with("note: "), "{text}");
 }
 
 #[test]
@@ -163,6 +165,23 @@ fn a_recorded_decision_is_told_from_its_facts_and_the_rules_at_hand() {
     let (_, text) = place.run("--from @events");
     assert!(text.contains("note: what the rules are is not known: name their files"), "{text}");
     assert!(!text.contains("phase 2"), "{text}");
+    let completion = json!({
+        "class_uid": 6003,
+        "metadata": {"uid": "2", "event_code": "completion", "correlation_uid": "corp|alice/o-1"},
+        "unmapped": {"waf": {"health": "ok", "mode": "enforce", "score": 4, "threshold": 4,
+            "rules": ["5"],
+            "hits": [{"rule": "5", "message": "a leak", "target": "RESPONSE_BODY"}]}},
+    });
+    place.write("events", &format!("{}\n{completion}\n", event(json!({"health": "skipped"}))));
+    let (code, text) = place.run("--from @events");
+    assert_eq!(code, DENIED, "{text}");
+    for part in [
+        "note: rules looked at the response: ok\n",
+        "5 a leak\n  RESPONSE_BODY\n",
+        " response_score=4 response_threshold=4 health=skipped\n",
+    ] {
+        assert!(text.contains(part), "no `{part}` in\n{text}");
+    }
     place.write("events", &event(json!({"health": "skipped"})));
     let (code, text) = place.run("--from @events @a.conf");
     assert_eq!(code, OK, "{text}");

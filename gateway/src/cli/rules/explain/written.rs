@@ -29,6 +29,9 @@ impl<'a> Written<'a> {
         let mut words = line.splitn(3, |byte| *byte == b' ');
         let (method, target) = (words.next()?, words.next()?);
         let protocol = words.next().unwrap_or(b"HTTP/1.1");
+        if method.starts_with(b"HTTP/") {
+            return None;
+        }
         let (headers, body) = fields(rest)?;
         Some(Self { method, target, protocol, headers, body })
     }
