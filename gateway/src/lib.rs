@@ -220,7 +220,8 @@ impl Gateway {
                     authorization: route.forward_authorization,
                     started: asked.started,
                 };
-                let look = awaited.map(|rules| Look::new(&self.responses, rules));
+                let client = asked.conn.ip;
+                let look = awaited.map(|rules| Look::new(&self.responses, client, rules));
                 self.forward(pools, &asked, permit, onward, look).await
             }
             Err(refused) => self.refuse(&snapshot, &asked, refused, &facts).await,

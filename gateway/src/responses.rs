@@ -4,18 +4,21 @@
 //! They are looked at when they are over, so nobody waits but the completion, which has what comes
 //! of it. What holds room is all that can wait; where there is no room, the completion says so.
 
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-
 use crate::metrics::Metrics;
+use crate::shares::{Share, Shares};
 
 /// Bytes of all responses that are held to be looked at, and of what is kept of their requests, of
 /// the process. Without it, every client that takes its time would hold as much as its route says.
 pub(crate) const RESPONSES_BYTES_MAX: usize = 64 << 20;
+
+/// And of those to one source, so that none can have others' go by unseen.
+pub(crate) const RESPONSES_BYTES_PER_SOURCE_MAX: usize = RESPONSES_BYTES_MAX / 4;
 
 /// Bytes of a body that are looked at where it ends. Longer ones would keep a worker from others.
 const AT_ONCE_BYTES_MAX: usize = 8 << 10;
@@ -26,7 +29,7 @@ type Job = Box<dyn FnOnce() + Send>;
 /// What all responses share. See the module.
 #[derive(Debug)]
 pub(crate) struct Responses {
-    room: Arc<Semaphore>,
+    room: Arc<Shares>,
     queue: Sender<Message>,
     thread: Mutex<Option<JoinHandle<()>>>,
     metrics: Arc<Metrics>,
@@ -40,24 +43,23 @@ enum Message {
 impl Responses {
     /// Starts the thread. Without it all is looked at where it ends.
     pub(crate) fn start(metrics: Arc<Metrics>) -> Self {
-        Self::with_room(metrics, RESPONSES_BYTES_MAX)
+        let room = Shares::new(RESPONSES_BYTES_MAX, RESPONSES_BYTES_PER_SOURCE_MAX);
+        Self::with_room(metrics, room)
     }
 
-    pub(crate) fn with_room(metrics: Arc<Metrics>, bytes: usize) -> Self {
+    pub(crate) fn with_room(metrics: Arc<Metrics>, room: Arc<Shares>) -> Self {
         let (queue, waiting) = channel();
         let thread = std::thread::Builder::new()
             .name("responses".to_owned())
             .spawn(move || work(&waiting))
             .inspect_err(|error| tracing::error!(%error, "workers look at all responses"))
             .ok();
-        let room = Arc::new(Semaphore::new(bytes));
         Self { room, queue, thread: Mutex::new(thread), metrics }
     }
 
-    /// Room for so many bytes, if there is.
-    pub(crate) fn take(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
-        let bytes = u32::try_from(bytes).ok()?;
-        Arc::clone(&self.room).try_acquire_many_owned(bytes).ok()
+    /// Room for so many bytes of a response to this client, if there is.
+    pub(crate) fn take(&self, client: IpAddr, bytes: usize) -> Option<Share> {
+        self.room.take(client, bytes).ok()
     }
 
     /// These rules matched in one response.
@@ -127,16 +129,5 @@ mod tests {
         responses.end();
         assert_eq!(looked.try_iter().count(), 100);
         check(usize::MAX, true);
-    }
-
-    #[test]
-    fn room_is_what_is_left_of_the_limit() {
-        let responses = Responses::with_room(Arc::default(), 10);
-        let held = responses.take(10);
-        assert!(held.is_some());
-        assert!(responses.take(1).is_none());
-        drop(held);
-        assert!(responses.take(11).is_none());
-        assert!(responses.take(10).is_some());
     }
 }

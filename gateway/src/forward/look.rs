@@ -5,17 +5,18 @@
 //! completion. Deliberately absent: any way to change the response or to hold it up.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, StatusCode};
 use ledger::event::{Completion, Outcome, ResponseWaf};
 use signals::{AwaitedResponse, Health, RuleResponse, Waf, WafMode};
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::account::Entry;
 use crate::record;
 use crate::responses::Responses;
+use crate::shares::Share;
 
 /// The least that is copied of a body before more room is asked for.
 const STEP_BYTES: usize = 4 << 10;
@@ -26,7 +27,7 @@ pub struct Look {
     /// Without it there was no room for what is kept of the request.
     rules: Option<AwaitedResponse>,
     mode: WafMode,
-    room: Option<OwnedSemaphorePermit>,
+    room: Option<Share>,
     head: Option<Head>,
     body: Vec<u8>,
     /// There was more of the body.
@@ -43,9 +44,9 @@ struct Head {
 
 impl Look {
     /// Takes room for what is kept of the request.
-    pub(crate) fn new(shared: &Arc<Responses>, rules: AwaitedResponse) -> Self {
+    pub(crate) fn new(shared: &Arc<Responses>, client: IpAddr, rules: AwaitedResponse) -> Self {
         let (shared, mode) = (Arc::clone(shared), rules.mode());
-        let room = shared.take(rules.held_bytes());
+        let room = shared.take(client, rules.held_bytes());
         let rules = room.is_some().then_some(rules);
         Self { shared, rules, mode, room, head: None, body: Vec::new(), cut: false }
     }
@@ -79,10 +80,9 @@ impl Look {
         }
         let most = self.rules.as_ref().map_or(0, AwaitedResponse::bytes_max);
         let capacity = (len + more).max(2 * before).max(STEP_BYTES).min(most.max(len + more));
-        let Some(taken) = self.shared.take(capacity - before) else { return false };
-        match &mut self.room {
-            Some(room) => room.merge(taken),
-            None => self.room = Some(taken),
+        let Some(room) = &mut self.room else { return false };
+        if room.add(capacity - before).is_err() {
+            return false;
         }
         self.body.reserve_exact(capacity - len);
         true
@@ -137,6 +137,7 @@ impl fmt::Debug for Look {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
     use std::sync::mpsc;
 
     use http::HeaderValue;
@@ -144,6 +145,10 @@ mod tests {
 
     use super::*;
     use crate::metrics::Metrics;
+    use crate::shares::Shares;
+
+    const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+    const OTHER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2));
 
     const RULES: &str = "SecAction \"id:1,phase:1,pass,nolog,\
         setvar:tx.inbound_anomaly_score_threshold=5,setvar:tx.outbound_anomaly_score_threshold=4\"\n\
@@ -177,7 +182,7 @@ mod tests {
     }
 
     fn responses(room: usize) -> Arc<Responses> {
-        Arc::new(Responses::with_room(Arc::new(Metrics::default()), room))
+        Arc::new(Responses::with_room(Arc::new(Metrics::default()), Shares::new(room, room)))
     }
 
     /// What comes of a response of these pieces.
@@ -195,7 +200,7 @@ mod tests {
     #[test]
     fn a_body_is_looked_at_to_the_bound_and_no_further() {
         let check = |kind, pieces: &[&[u8]], health: &str, rules: &[&str], inspected: u64| {
-            let look = Look::new(&responses(1 << 20), awaited(4));
+            let look = Look::new(&responses(1 << 20), CLIENT, awaited(4));
             let waf = found(look, kind, pieces, Outcome::Answered);
             let told = (waf.health, waf.rules.iter().map(String::as_str).collect::<Vec<_>>());
             assert_eq!(told, (health, rules.to_vec()), "{pieces:?}");
@@ -212,7 +217,7 @@ mod tests {
 
     #[test]
     fn what_did_not_come_is_said_to_be_missing() {
-        let look = || Look::new(&responses(1 << 20), awaited(1 << 20));
+        let look = || Look::new(&responses(1 << 20), CLIENT, awaited(1 << 20));
         for outcome in [Outcome::ClientGone, Outcome::UpstreamFailed, Outcome::TimedOut] {
             let waf = found(look(), "text/html", &[b"ab"], outcome);
             assert_eq!((waf.health, waf.rules), ("truncated", vec!["2".to_owned()]));
@@ -226,11 +231,11 @@ mod tests {
     fn without_room_a_response_passes_and_is_not_looked_at() {
         let check = |room: usize, health: &str, inspected: u64| {
             let shared = responses(room);
-            let look = Look::new(&shared, awaited(1 << 20));
+            let look = Look::new(&shared, CLIENT, awaited(1 << 20));
             let waf = found(look, "text/html", &[&[b'x'; STEP_BYTES], b"ab"], Outcome::Answered);
             let told = (waf.health, waf.inspected_bytes);
             assert_eq!(told, (health, inspected), "{room}");
-            assert!(shared.take(room).is_some(), "what was held is given back");
+            assert!(shared.take(CLIENT, room).is_some(), "what was held is given back");
         };
         let held = awaited(1 << 20).held_bytes();
         check(0, "unavailable", 0);
@@ -241,10 +246,24 @@ mod tests {
     }
 
     #[test]
+    fn one_source_has_no_more_than_its_share_of_the_room() {
+        let held = awaited(1 << 20).held_bytes();
+        let room = Shares::new(4 * held, 2 * held);
+        let shared = Arc::new(Responses::with_room(Arc::default(), room));
+        let look = |client| Look::new(&shared, client, awaited(1 << 20));
+        let kept = [look(CLIENT), look(CLIENT)];
+        let of = |client| found(look(client), "text/html", &[], Outcome::Answered).health;
+        assert_eq!((of(CLIENT), of(OTHER)), ("unavailable", "ok"));
+        drop(kept);
+        assert_eq!(of(CLIENT), "ok");
+    }
+
+    #[test]
     fn long_bodies_are_counted_once_they_were_looked_at() {
         let metrics = Arc::new(Metrics::default());
-        let shared = Arc::new(Responses::with_room(Arc::clone(&metrics), 1 << 20));
-        let look = Look::new(&shared, awaited(1 << 20));
+        let room = Shares::new(1 << 20, 1 << 20);
+        let shared = Arc::new(Responses::with_room(Arc::clone(&metrics), room));
+        let look = Look::new(&shared, CLIENT, awaited(1 << 20));
         let long = vec![b'x'; 100_000];
         let waf = found(look, "text/html", &[&long, b"ab"], Outcome::Answered);
         assert_eq!((waf.health, waf.score, waf.finding), ("ok", 4, true));
