@@ -169,10 +169,10 @@ impl Gateway {
         &self.blocking
     }
 
-    /// Ends what is found out after a decision. What is decided later has no opinion of the
-    /// candidate's.
-    pub fn end_trials(&self) {
-        self.responses.end();
+    /// Ends what is found out after a decision, and looks at responses for so long. What is decided
+    /// later has no opinion of the candidate's.
+    pub fn end_trials(&self, patience: Duration) {
+        self.responses.end(patience);
         self.trials.end();
     }
 
@@ -307,6 +307,9 @@ impl Gateway {
             return Err(Turn::unreadable(Unreadable::TargetTooLong, Some(request), Some(route)));
         };
         let mut exchange = Exchange { request, body, conn };
+        if route.checks.waf != signals::Inspect::Nothing {
+            exchange.body.drop_trailers();
+        }
         if route.inspect != Inspect::None && exchange.awaits_continue() {
             // The decision would wait for the body, and the body for the decision.
             let request = Some(exchange.request);

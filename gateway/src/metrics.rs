@@ -39,6 +39,9 @@ const RULINGS: [&str; 9] = [
     UNRECORDED,
 ];
 
+/// How much of a response rules saw.
+const RESPONSES: [&str; 4] = ["ok", "truncated", "malformed", "unavailable"];
+
 /// What becomes of asking a candidate.
 const TRIALS: [&str; 8] = {
     let [same, other_refusal, would_allow, would_refuse] = Agreement::ALL;
@@ -94,6 +97,7 @@ pub struct Metrics {
     folded: AtomicU64,
     /// How often each rule matched.
     pub(crate) rule_hits: RuleHits,
+    responses: Family<{ RESPONSES.len() }>,
     response_findings: AtomicU64,
 }
 
@@ -108,6 +112,7 @@ impl Default for Metrics {
             last_load_refused: AtomicBool::new(false),
             folded: AtomicU64::new(0),
             rule_hits: RuleHits::default(),
+            responses: Family::new(RESPONSES),
             response_findings: AtomicU64::new(0),
         }
     }
@@ -165,9 +170,10 @@ impl Metrics {
         self.trials.samples().find(|(known, _)| *known == word).map_or(0, |(_, count)| count)
     }
 
-    /// A response was a finding.
-    pub(crate) fn response_found(&self) {
-        self.response_findings.fetch_add(1, Ordering::Relaxed);
+    /// Rules were to look at a response: how much of it they saw, and whether it was a finding.
+    pub(crate) fn response_looked_at(&self, health: &'static str, finding: bool) {
+        self.responses.count(health);
+        self.response_findings.fetch_add(u64::from(finding), Ordering::Relaxed);
     }
 
     /// The text for Prometheus.
@@ -213,6 +219,11 @@ impl Metrics {
         let help = "Requests and responses in which a rule of the rule engine matched.";
         head(to, "waf_rule_hits_total", "counter", help)?;
         self.rule_hits.write(to)?;
+        let help = "Responses that rules were to look at, by how much of them they saw.";
+        head(to, "waf_responses_total", "counter", help)?;
+        for (word, count) in self.responses.samples() {
+            writeln!(to, "portcullis_waf_responses_total{{health=\"{word}\"}} {count}")?;
+        }
         let found = self.response_findings.load(Ordering::Relaxed);
         let help = "Responses that the rules' author would have withheld.";
         head(to, "waf_response_findings_total", "counter", help)?;

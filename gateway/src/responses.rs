@@ -6,9 +6,13 @@
 
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use ledger::event::ResponseWaf;
 
 use crate::metrics::Metrics;
 use crate::shares::{Share, Shares};
@@ -21,7 +25,13 @@ pub(crate) const RESPONSES_BYTES_MAX: usize = 64 << 20;
 pub(crate) const RESPONSES_BYTES_PER_SOURCE_MAX: usize = RESPONSES_BYTES_MAX / 4;
 
 /// Bytes of a body that are looked at where it ends. Longer ones would keep a worker from others.
-const AT_ONCE_BYTES_MAX: usize = 8 << 10;
+pub(crate) const AT_ONCE_BYTES_MAX: usize = 8 << 10;
+
+/// As that, of what is kept of the request: rules look at it again.
+pub(crate) const KEPT_AT_ONCE_BYTES_MAX: usize = 32 << 10;
+
+/// How often it is asked whether the thread has ended.
+const POLL: Duration = Duration::from_millis(5);
 
 /// Looks at one response, and completes its request.
 type Job = Box<dyn FnOnce() + Send>;
@@ -32,6 +42,8 @@ pub(crate) struct Responses {
     room: Arc<Shares>,
     queue: Sender<Message>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    /// What waits still is not looked at any more.
+    hurried: AtomicBool,
     metrics: Arc<Metrics>,
 }
 
@@ -54,7 +66,8 @@ impl Responses {
             .spawn(move || work(&waiting))
             .inspect_err(|error| tracing::error!(%error, "workers look at all responses"))
             .ok();
-        Self { room, queue, thread: Mutex::new(thread), metrics }
+        let hurried = AtomicBool::new(false);
+        Self { room, queue, thread: Mutex::new(thread), hurried, metrics }
     }
 
     /// Room for so many bytes of a response to this client, if there is.
@@ -62,12 +75,15 @@ impl Responses {
         self.room.take(client, bytes).ok()
     }
 
-    /// These rules matched in one response.
-    pub(crate) fn count(&self, rules: &[String], finding: bool) {
-        self.metrics.rule_hits.count(rules);
-        if finding {
-            self.metrics.response_found();
-        }
+    /// Whether there is no time left to look.
+    pub(crate) fn is_hurried(&self) -> bool {
+        self.hurried.load(Ordering::Acquire)
+    }
+
+    /// This was found in one response.
+    pub(crate) fn count(&self, found: &ResponseWaf) {
+        self.metrics.rule_hits.count(&found.rules);
+        self.metrics.response_looked_at(found.health, found.finding);
     }
 
     /// Has a body of so many bytes looked at, now or soon.
@@ -82,11 +98,21 @@ impl Responses {
         }
     }
 
-    /// Looks at what waits, and ends. What comes later is looked at where it ends.
-    pub(crate) fn end(&self) {
+    /// Looks at what waits, as long as there is `patience`, and ends; of the rest the completions
+    /// say that nobody looked. What comes later is looked at where it ends.
+    pub(crate) fn end(&self, patience: Duration) {
+        let until = Instant::now() + patience;
         let _ = self.queue.send(Message::End);
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if thread.is_some_and(|thread| thread.join().is_err()) {
+        let Some(thread) = thread else { return };
+        while !thread.is_finished() && Instant::now() < until {
+            std::thread::sleep(POLL);
+        }
+        if !thread.is_finished() {
+            tracing::warn!("the responses that wait still are not looked at");
+            self.hurried.store(true, Ordering::Release);
+        }
+        if thread.join().is_err() {
             tracing::error!("the thread that looks at responses did not end as it should");
         }
     }
@@ -126,8 +152,28 @@ mod tests {
             let told = told.clone();
             responses.look(usize::MAX, move || told.send(thread::current().id()).unwrap());
         }
-        responses.end();
+        responses.end(Duration::MAX / 4);
         assert_eq!(looked.try_iter().count(), 100);
         check(usize::MAX, true);
+    }
+
+    #[test]
+    fn who_is_out_of_patience_waits_for_what_runs_and_hurries_the_rest() {
+        let responses = Arc::new(Responses::start(Arc::default()));
+        let (told, looked) = mpsc::channel();
+        let (go, waits) = mpsc::channel::<()>();
+        responses.look(usize::MAX, move || waits.recv().unwrap());
+        for _ in 0..3 {
+            let (told, asked) = (told.clone(), Arc::clone(&responses));
+            responses.look(usize::MAX, move || told.send(asked.is_hurried()).unwrap());
+        }
+        let ends = Arc::clone(&responses);
+        let end = thread::spawn(move || ends.end(Duration::ZERO));
+        while !responses.is_hurried() {
+            thread::sleep(POLL);
+        }
+        go.send(()).unwrap();
+        end.join().unwrap();
+        assert_eq!(looked.try_iter().collect::<Vec<_>>(), [true; 3]);
     }
 }

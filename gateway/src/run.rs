@@ -447,7 +447,7 @@ impl Running {
         }
         // No request is left: what is still to be found out about decisions ends with it.
         let gateway = Arc::clone(&self.gateway);
-        let tried = tokio::task::spawn_blocking(move || gateway.end_trials()).await;
+        let tried = tokio::task::spawn_blocking(move || gateway.end_trials(drain.deadline)).await;
         tried.unwrap_or_else(
             |error| error!(%error, "what is found out after decisions was not waited for"),
         );

@@ -1,5 +1,5 @@
 //! Trailers that are announced pass in both directions and both versions, but for names that only
-//! the gateway says.
+//! the gateway says, and for those of requests that rules look at.
 
 use fixtures::{
     h2,
@@ -46,6 +46,20 @@ fn over_http_2(setting: &Setting) -> [Message; 2] {
     let fields = [&head("GET", "/stream?chunks=1")[..], &[("te", "trailers")]].concat();
     connection.send(&h2::request(3, &fields, None)).expect("send");
     [1, 3].map(|stream| connection.answer(stream).expect("an answer"))
+}
+
+#[test]
+fn trailers_of_requests_do_not_pass_by_rules() {
+    let setting = Setting::start("trailers-waf", &Setup::open(HOST, true)).expect("the product");
+    for over in [over_http_1, over_http_2] {
+        setting.upstream.clear();
+        let [posted, streamed] = over(&setting);
+        assert_eq!((posted.status(), streamed.status()), (404, 200), "the upstream's own");
+        let received = setting.upstream.requests();
+        let post = received.iter().find(|one| one.message.method() == "POST").expect("a request");
+        assert_eq!((post.message.body.as_slice(), post.message.trailers.len()), (&b"abc"[..], 0));
+        assert_eq!(streamed.trailers.len(), 1);
+    }
 }
 
 #[test]

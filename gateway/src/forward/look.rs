@@ -15,7 +15,7 @@ use signals::{AwaitedResponse, Health, RuleResponse, Waf, WafMode};
 
 use super::account::Entry;
 use crate::record;
-use crate::responses::Responses;
+use crate::responses::{KEPT_AT_ONCE_BYTES_MAX, Responses};
 use crate::shares::Share;
 
 /// The least that is copied of a body before more room is asked for.
@@ -32,6 +32,8 @@ pub struct Look {
     body: Vec<u8>,
     /// There was more of the body.
     cut: bool,
+    /// And no room for it.
+    crowded: bool,
 }
 
 struct Head {
@@ -48,7 +50,7 @@ impl Look {
         let (shared, mode) = (Arc::clone(shared), rules.mode());
         let room = shared.take(client, rules.held_bytes());
         let rules = room.is_some().then_some(rules);
-        Self { shared, rules, mode, room, head: None, body: Vec::new(), cut: false }
+        Self { shared, rules, mode, room, head: None, body: Vec::new(), cut: false, crowded: false }
     }
 
     /// The response's head, without what is of its connection.
@@ -67,6 +69,7 @@ impl Look {
         let left = rules.bytes_max().saturating_sub(self.body.len());
         let part = piece.get(..left).unwrap_or(piece);
         let fits = self.make_room(part.len());
+        self.crowded = !fits;
         self.cut = !fits || part.len() < piece.len();
         let room = self.body.capacity() - self.body.len();
         self.body.extend_from_slice(part.get(..room).unwrap_or(part));
@@ -97,7 +100,9 @@ impl Look {
         let shared = Arc::clone(&self.shared);
         let coded = self.head.as_ref().is_some_and(|head| head.coded);
         // What is in a coded body may be many times as long.
-        let bytes = if coded && !self.body.is_empty() { usize::MAX } else { self.body.len() };
+        let is_long = coded && !self.body.is_empty()
+            || self.rules.as_ref().is_some_and(|kept| kept.held_bytes() > KEPT_AT_ONCE_BYTES_MAX);
+        let bytes = if is_long { usize::MAX } else { self.body.len() };
         shared.look(bytes, move || {
             let waf = Some(self.found(completion.outcome));
             entry.close(Completion { waf, ..completion });
@@ -105,9 +110,15 @@ impl Look {
     }
 
     fn found(self, outcome: Outcome) -> ResponseWaf {
-        let (Some(rules), Some(head)) = (self.rules, self.head) else {
-            let waf = Waf { health: Health::Unavailable, mode: self.mode, ..Waf::default() };
-            return record::response(waf);
+        let unseen = Waf { health: Health::Unavailable, mode: self.mode, ..Waf::default() };
+        let told = |waf: Waf| {
+            let told = record::response(waf);
+            self.shared.count(&told);
+            told
+        };
+        let (Some(rules), Some(head), false) = (self.rules, self.head, self.shared.is_hurried())
+        else {
+            return told(unseen);
         };
         let headers: Vec<(&[u8], &[u8])> = head
             .headers
@@ -122,9 +133,10 @@ impl Look {
             body: &self.body,
             whole: !head.reads || (outcome == Outcome::Answered && !self.cut),
         });
-        let waf = record::response(waf);
-        self.shared.count(&waf.rules, waf.finding);
-        waf
+        // What was there is looked at all the same.
+        let crowded = self.crowded && waf.health == Health::Truncated;
+        let health = if crowded { Health::Unavailable } else { waf.health };
+        told(Waf { health, ..waf })
     }
 }
 
@@ -240,8 +252,8 @@ mod tests {
         let held = awaited(1 << 20).held_bytes();
         check(0, "unavailable", 0);
         check(held - 1, "unavailable", 0);
-        check(held, "truncated", 0);
-        check(held + STEP_BYTES, "truncated", STEP_BYTES as u64);
+        check(held, "unavailable", 0);
+        check(held + STEP_BYTES, "unavailable", STEP_BYTES as u64);
         check(held + 2 * STEP_BYTES, "ok", STEP_BYTES as u64 + 2);
     }
 

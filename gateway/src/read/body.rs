@@ -108,6 +108,8 @@ pub struct Body {
     /// It is an HTTP/2 stream.
     of_stream: bool,
     trailers: Option<HeaderMap>,
+    /// They are not passed on.
+    drops_trailers: bool,
     failed: Option<BodyError>,
     limits: BodyLimits,
     received: u64,
@@ -124,6 +126,7 @@ impl Body {
             incoming: (!incoming.is_end_stream()).then_some(incoming),
             of_stream: false,
             trailers: None,
+            drops_trailers: false,
             failed: None,
             limits,
             received: 0,
@@ -140,6 +143,11 @@ impl Body {
     /// Bytes of the body that came from the client.
     pub fn received(&self) -> u64 {
         self.received
+    }
+
+    /// Has trailers end here: they come when rules have looked at what came before.
+    pub(crate) fn drop_trailers(&mut self) {
+        self.drops_trailers = true;
     }
 
     /// Reads up to `limit` bytes and keeps them for whoever reads the body, as long as there is
@@ -237,6 +245,7 @@ impl Body {
             Err(frame) => {
                 let trailers =
                     frame.into_trailers().map_err(|_| self.fail(BodyError::Malformed))?;
+                let trailers = if self.drops_trailers { HeaderMap::new() } else { trailers };
                 Ok(Frame::trailers(passed_on(trailers)))
             }
         }

@@ -4,7 +4,7 @@ use crate::{body as bodies, program::EngineState, variable::Variable};
 
 use super::{
     Health, Inspection, Request,
-    head::{MULTIPART, URLENCODED},
+    head::{MULTIPART, URLENCODED, list},
     store::Span,
 };
 
@@ -23,7 +23,8 @@ impl Inspection<'_> {
             found.map_or(&b""[..], |(_, value)| *value)
         };
         let limits = self.body_limits();
-        match bodies::decoded(field(b"content-encoding"), request.body, &limits) {
+        let coding = list(request.headers, b"content-encoding");
+        match bodies::decoded(&coding, request.body, &limits) {
             Ok(bytes) => self.decoded(&bytes, field(b"content-type"), &limits),
             Err(reason) => {
                 // What cannot be decoded is looked at as the bytes it is.

@@ -1,6 +1,6 @@
 //! What is in the head of a request.
 
-use std::fmt::Write as _;
+use std::{borrow::Cow, fmt::Write as _};
 
 use crate::{body as bodies, variable::Variable};
 
@@ -11,6 +11,15 @@ pub(super) const URLENCODED: &[u8] = b"URLENCODED";
 pub(super) const MULTIPART: &[u8] = b"MULTIPART";
 const JSON: &[u8] = b"JSON";
 const XML: &[u8] = b"XML";
+
+/// What all fields of a name say together (RFC 9110 §5.3): a list in several lines is one.
+pub(super) fn list<'a>(fields: &[(&'a [u8], &'a [u8])], wanted: &[u8]) -> Cow<'a, [u8]> {
+    let mut found = fields.iter().filter(|(name, _)| name.eq_ignore_ascii_case(wanted));
+    let Some((_, first)) = found.next() else { return Cow::default() };
+    found.fold(Cow::Borrowed(first), |list, (_, next)| {
+        Cow::Owned([list.as_ref(), b", ", next].concat())
+    })
+}
 
 impl Inspection<'_> {
     pub(super) fn head(&mut self, request: &Request<'_>) {

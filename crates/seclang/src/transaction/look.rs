@@ -9,7 +9,7 @@ use crate::{
 use super::{
     Inspection,
     found::{Found, Name, Worth},
-    store::Span,
+    store::{Span, VALUE_WORK},
     tx::Held,
 };
 
@@ -63,6 +63,7 @@ impl<'r> Inspection<'r> {
             if self.is_spent() {
                 break;
             }
+            self.store.work += VALUE_WORK;
             if link.multi_match {
                 any |= self.each_text(link, number, pair.value);
                 continue;

@@ -5,7 +5,7 @@ use crate::{
     program::{Key, Program},
 };
 
-use super::store::Store;
+use super::store::{Store, VALUE_WORK};
 
 /// A value, and the text that a chain of transformations makes of it.
 #[derive(Debug, Clone, Copy)]
@@ -92,6 +92,7 @@ impl Memo {
                 let value = u32::try_from(word * 64).unwrap_or(0) + bits.trailing_zeros();
                 bits &= bits - 1;
                 let Some(entry) = store.get(value) else { continue };
+                store.work += VALUE_WORK;
                 let text = store.after(entry.text, chain);
                 found.seen = found.seen.and(store.seen(text));
                 self.pairs.push(Pair { value, text });

@@ -8,7 +8,7 @@ use crate::{
     variable::Variable,
 };
 
-use super::{Health, Inspection};
+use super::{Health, Inspection, head::list};
 
 /// An answer, as it is sent.
 #[derive(Debug, Clone, Copy)]
@@ -24,6 +24,8 @@ pub struct Response<'a> {
     /// It is all of the content.
     pub whole: bool,
 }
+
+const CODING: &[u8] = b"content-encoding";
 
 impl RuleSet {
     /// The types of which rules look at the bodies of answers; none if they look at no bodies.
@@ -73,16 +75,28 @@ impl Inspection<'_> {
                 self.store.scalar(variable, value);
             }
         }
-        self.fields(response.headers, Variable::ResponseHeaders, Variable::ResponseHeadersNames);
+        let coding = list(response.headers, CODING);
+        let reads = self.rules.program.engine.reads(essence);
+        let body = reads.then(|| self.response_body(response, &coding));
+        // Rules leave a coded body alone. One that was decoded is as if it had come so.
+        let decoded = body.as_ref().is_some_and(|(_, decoded)| *decoded);
+        let is_told = |(name, _): &&(&[u8], &[u8])| !(decoded && name.eq_ignore_ascii_case(CODING));
+        let fields: Vec<_> = response.headers.iter().filter(is_told).copied().collect();
+        self.fields(&fields, Variable::ResponseHeaders, Variable::ResponseHeadersNames);
         self.phase(3);
-        if self.rules.program.engine.reads(essence) {
-            self.response_body(response, field(b"content-encoding"));
+        if let Some((bytes, _)) = body.filter(|(bytes, _)| !bytes.is_empty()) {
+            self.store.scalar(Variable::ResponseBody, &bytes);
         }
         self.phase(4);
     }
 
-    /// What is cut is looked at as far as it goes; what cannot be decoded, as the bytes it is.
-    fn response_body(&mut self, response: &Response<'_>, coding: &[u8]) {
+    /// The body as rules see it, and whether it is decoded. What is cut is looked at as far as it
+    /// goes; what cannot be decoded, as the bytes it is.
+    fn response_body<'a>(
+        &mut self,
+        response: &Response<'a>,
+        coding: &[u8],
+    ) -> (Cow<'a, [u8]>, bool) {
         let said = self.rules.program.engine.response_body_bytes_max.unwrap_or(usize::MAX);
         let max = self.limits.response_bytes_max.min(said);
         let limits = bodies::Limits { decoded_bytes_max: max, ..self.limits.body };
@@ -94,15 +108,18 @@ impl Inspection<'_> {
             Some(_) => self.truncated(),
             None => {}
         }
-        let bytes = match decoded {
-            bytes if bytes.is_empty() && reason.is_some() => Cow::Borrowed(response.body),
-            bytes => bytes,
-        };
+        let is_coded = decoded.is_empty() && reason.is_some();
+        let bytes = if is_coded { Cow::Borrowed(response.body) } else { decoded };
         if !response.whole || bytes.len() > max {
             self.truncated();
         }
-        if !bytes.is_empty() {
-            self.store.scalar(Variable::ResponseBody, bytes.get(..max).unwrap_or(&bytes));
-        }
+        let bytes = match bytes {
+            Cow::Borrowed(bytes) => Cow::Borrowed(bytes.get(..max).unwrap_or(bytes)),
+            Cow::Owned(mut bytes) => {
+                bytes.truncate(max);
+                Cow::Owned(bytes)
+            }
+        };
+        (bytes, !is_coded)
     }
 }

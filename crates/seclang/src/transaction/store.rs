@@ -69,6 +69,10 @@ pub(super) struct Store {
 const TEXTS_OF_BODY: usize = 8;
 const BODY_BYTES_MAX: usize = 128 << 10;
 
+/// What it takes to choose a value, or to see that it need not be read, in bytes that are read
+/// meanwhile: of many short ones most is this.
+pub(super) const VALUE_WORK: u64 = 4;
+
 const NONE: u32 = u32::MAX;
 const ROW: usize = u32::BITS as usize;
 

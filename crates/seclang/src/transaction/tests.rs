@@ -376,7 +376,7 @@ fn work_has_a_limit_and_what_is_beyond_it_is_not_looked_at() {
     let set = load("SecRule ARGS \"@rx x\" \"id:10\"\nSecRule ARGS \"@rx y\" \"id:11\"");
     let value = Value { variable: Variable::ArgsGet, name: b"q", bytes: b"xy" };
     let overlay = Overlay::default();
-    for (work_bytes_max, want) in [(4, vec![1, 10, 11]), (2, vec![1, 10, 11]), (1, vec![1, 10])] {
+    for (work_bytes_max, want) in [(16, vec![1, 10, 11]), (10, vec![1, 10, 11]), (9, vec![1, 10])] {
         let limits = Limits { work_bytes_max, ..Limits::default() };
         let outcome = set.inspect_values(&[value], &overlay, &limits).outcome();
         let health = if want.len() == 3 { Health::Ok } else { Health::Truncated };
@@ -418,6 +418,39 @@ fn request<'a>(
         client_port: 4711,
         id: "7",
     }
+}
+
+#[test]
+fn codings_in_several_lines_are_one_list() {
+    let set = load("SecRule REQBODY_ERROR \"@eq 1\" \"id:20,phase:2\"");
+    let overlay = Overlay::default();
+    let check = |codings: &[&[u8]], want: Health| {
+        let mut headers = vec![(&b"Content-Type"[..], &b"text/plain"[..])];
+        headers.extend(codings.iter().map(|coding| (&b"content-encoding"[..], *coding)));
+        let inspection = set.inspect(&request(&headers, "/", b"x"), &overlay, &Limits::default());
+        assert_eq!(inspection.outcome().health, want, "{codings:?}");
+    };
+    let nested = Health::Malformed(crate::body::Reason::CodingNested);
+    check(&[b"identity"], Health::Ok);
+    check(&[b"identity", b"gzip"], nested);
+    check(&[b"gzip", b"identity"], nested);
+    check(&[b"", b"gzip"], nested);
+    check(&[b"gzip", b"gzip"], nested);
+}
+
+#[test]
+fn many_short_values_are_work_too() {
+    let rules: String =
+        (10..30).map(|id| format!("SecRule ARGS \"@rx ;{id}x\" \"id:{id},phase:2\"\n")).collect();
+    let set = load(&rules);
+    let work = |target: &str| {
+        let asked = request(&[], target, b"");
+        set.inspect(&asked, &Overlay::default(), &Limits::default()).work_bytes()
+    };
+    // What is read is as much; that it is in pieces is what differs.
+    let one = work(&format!("/?a={}&b=x0123456789", ";".repeat(500)));
+    let many = work(&format!("/?{}b=x0123456789", "a=;&".repeat(500)));
+    assert!(many > one + 20 * 500, "{one} {many}");
 }
 
 /// The ids that a whole request matches, and its health.

@@ -20,18 +20,15 @@ fn is_digit(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/')
 }
 
-/// Decodes a text that is base64 from its first byte to its last, broken into lines or not, with
-/// or without what pads it. Any other text is left as it is: what some decoder would make of its
-/// beginning is not worth losing the text to the rules that look at it.
+/// Decodes base64, broken into lines or not, with or without what pads it, up to the first byte
+/// that is none; a text that begins with none is left as it is. So do other engines, and readers
+/// that forgive what comes after.
 pub(super) fn base64_decode(bytes: &[u8]) -> Option<Vec<u8>> {
     let lines = without(bytes, |byte| matches!(byte, b'\r' | b'\n'));
     let text = lines.as_deref().unwrap_or(bytes);
-    let unpadded = text.iter().rposition(|byte| *byte != b'=').map_or(0, |last| last + 1);
-    let digits = text.get(..unpadded)?;
-    if digits.len() % 4 == 1 || !digits.iter().all(|byte| is_digit(*byte)) {
-        return None;
-    }
-    changed(bytes, decode(digits))
+    let end = text.iter().position(|byte| !is_digit(*byte)).unwrap_or(text.len());
+    let decoded = decode(text.get(..end)?);
+    if decoded.is_empty() { None } else { changed(bytes, decoded) }
 }
 
 /// Decodes the base64 digits there are, whatever stands between them.

@@ -113,8 +113,11 @@ fn codes() {
     check("base64Decode", b"PHNjcmlwdD4=", b"<script>");
     check("base64Decode", b"PHNjcmlwdD4", b"<script>");
     check("base64Decode", b"PHNj\r\ncmlwdD4=", b"<script>");
-    check("base64Decode", b"not base64!", b"not base64!");
-    check("base64Decode", b"abcde", b"abcde");
+    check("base64Decode", b"PHNjcmlwdD4.", b"<script>");
+    check("base64Decode", b"PHNjcmlwdD4= and more", b"<script>");
+    check("base64Decode", b"!not base64", b"!not base64");
+    check("base64Decode", b"a", b"a");
+    check("base64Decode", b"abcde", b"i\xb7\x1d");
     check("base64DecodeExt", b"P.HNj=cmlw dD4=", b"<script>");
     check("base64DecodeExt", b"abcde", b"i\xb7\x1d");
     check("base64Encode", b"<script>", b"PHNjcmlwdD4=");
