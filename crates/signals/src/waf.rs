@@ -388,13 +388,13 @@ fn fact(outcome: Outcome<'_>, health: Health, inspected: usize) -> Waf {
 }
 
 /// Where a hit was. A name that is none (what stands before a `=` in a body that is no form, a cookie
-/// without one, a variable that a rule named after what it saw) may hold anybody's secret, and is
-/// left out.
+/// without one) may hold anybody's secret, and is left out.
 fn place(target: &str) -> String {
     let plain = |char: char| char.is_ascii_alphanumeric() || "_-.$[]".contains(char);
-    let is_value = |collection: &str| ["REQUEST_COOKIES_NAMES", "TX"].contains(&collection);
     match target.split_once(':') {
-        Some((collection, name)) if is_value(collection) || !name.chars().all(plain) => {
+        Some((collection, name))
+            if collection == "REQUEST_COOKIES_NAMES" || !name.chars().all(plain) =>
+        {
             collection.to_owned()
         }
         Some((collection, name)) => format!("{collection}:{}", cut(name, NAME_CHARS_MAX)),

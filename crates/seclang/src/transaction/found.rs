@@ -47,6 +47,15 @@ impl Found<'_> {
         self.write_name_in(self.variable, store, program, out);
     }
 
+    /// As [`Self::write_name`], but of a `tx` variable that a rule named after what it saw only that
+    /// it is one: its name is a value.
+    pub(super) fn write_place(&self, store: &Store, program: &Program, out: &mut Vec<u8>) {
+        match (self.variable, self.name) {
+            (Variable::Tx, Name::Of(_)) => out.extend_from_slice(self.variable.name().as_bytes()),
+            _ => self.write_name(store, program, out),
+        }
+    }
+
     fn write_name_in(
         &self,
         variable: Variable,

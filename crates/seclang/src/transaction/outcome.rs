@@ -133,7 +133,7 @@ impl<'r> Inspection<'r> {
         let mut target = Vec::new();
         let mut value = Vec::new();
         if let Some(found) = &record.found {
-            found.write_name(store, &rules.program, &mut target);
+            found.write_place(store, &rules.program, &mut target);
             found.write_value(store, &rules.program, &mut value);
         }
         let plain = data == MatchedData::Plain;

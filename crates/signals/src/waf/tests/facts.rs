@@ -56,6 +56,24 @@ fn a_rule_that_denies_by_itself_counts_as_the_threshold_and_is_named() {
 }
 
 #[test]
+fn a_name_that_is_a_value_is_not_told() {
+    let targets_of = |rules: &str, asked: Asked| {
+        let waf = evaluate(rules, asked);
+        assert!(!waf.hits.is_empty(), "{rules}");
+        targets(&waf).into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let names = "SecRule REQUEST_COOKIES_NAMES \"@rx c4n4ry\" \"id:10,phase:2\"";
+    let asked = Asked::get("/").header("cookie", CANARY);
+    assert_eq!(targets_of(names, asked), ["REQUEST_COOKIES_NAMES"]);
+    let made = "SecRule ARGS:q \"@rx .\" \"id:10,phase:2,nolog,setvar:'tx.%{MATCHED_VAR}=1',setvar:tx.known=1\"\n\
+        SecRule TX \"@eq 1\" \"id:11,phase:2\"\nSecRule TX:/^c4/ \"@eq 1\" \"id:12,phase:2\"\n\
+        SecRule TX:known \"@eq 1\" \"id:13,phase:2\"";
+    let told = targets_of(made, Asked::get(format!("/?q={CANARY}")));
+    assert_eq!(told.get(1..), Some(&["TX".to_owned(), "TX:known".to_owned()][..]), "{told:?}");
+    assert!(!told.concat().contains("c4n4ry"), "{told:?}");
+}
+
+#[test]
 fn a_path_is_seen_decoded_once() {
     let rule = r#"SecRule REQUEST_FILENAME "@rx ^/x%2f\.\.$" "id:10""#;
     assert_eq!(evaluate(rule, Asked::get("/x%252f..")).rules, ["10"]);
