@@ -135,6 +135,16 @@ pub fn unsealed(directory: &Path, like: Source) -> Result<Bundle, Vec<Problem>> 
     Ok(Bundle { source, declared, sealed: false, stamps: Stamps::default() })
 }
 
+/// What the manifest of `directory` has against the files that lie there, for which a gateway would
+/// not take the set. Nothing, if there is no manifest; that a directory cannot be read is for
+/// [`unsealed`] to say.
+pub fn unlike_sealed(directory: &Path) -> Vec<Problem> {
+    let files = settled(directory).unwrap_or_default();
+    let manifest = files.get(MANIFEST);
+    let read = manifest.map(|manifest| manifest::matches(directory, manifest, &files));
+    read.and_then(Result::err).unwrap_or_default()
+}
+
 /// Seals the set in `directory`: writes the manifest of the files that lie there now, as the last
 /// thing, so that whoever reads meanwhile finds a set that matches no manifest, or this one.
 /// Returns how many files it lists.

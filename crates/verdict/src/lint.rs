@@ -38,11 +38,13 @@ pub enum Lint {
     Case,
     /// An entity, a template or a link that makes no difference.
     Unused,
+    /// A file that is not as the manifest has it.
+    Sealed,
 }
 
 impl Lint {
     /// Every one.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Layout,
         Self::Schema,
         Self::Entity,
@@ -60,6 +62,7 @@ impl Lint {
         Self::Expired,
         Self::Case,
         Self::Unused,
+        Self::Sealed,
     ];
 
     /// The id. It does not change.
@@ -82,6 +85,7 @@ impl Lint {
             Self::Expired => "expired",
             Self::Case => "case",
             Self::Unused => "unused",
+            Self::Sealed => "sealed",
         }
     }
 
@@ -109,6 +113,7 @@ impl Lint {
             Self::Expired => "No link is over.",
             Self::Case => "Cases can be read.",
             Self::Unused => "Every entity, template and link makes a difference.",
+            Self::Sealed => "A set with a manifest is the one that was sealed.",
         }
     }
 

@@ -2,7 +2,8 @@
 //!
 //! What does not load is an error, what loads and cannot be meant so is a warning. Nothing is
 //! started and no case is asked; a case file that cannot be read, or a test in one that cannot be
-//! asked, is an error, because `policy test` would not ask it.
+//! asked, is an error, because `policy test` would not ask it. So is a file that is not as it was
+//! sealed: a gateway refuses that set, though this and the other verbs go on.
 
 mod excerpt;
 mod sarif;
@@ -16,6 +17,7 @@ use verdict::cases::Case;
 use verdict::{Lint, Source};
 
 use super::Directory;
+use crate::bundle;
 use crate::cli::{INVALID, OK};
 use crate::config::{self, Yaml};
 
@@ -85,6 +87,10 @@ struct Summary {
     warnings: usize,
 }
 
+/// What to do about a file that is not as it was sealed.
+const UNLIKE_SEALED: &str =
+    "a gateway refuses the set so: `portcullis policy seal` when the change is done";
+
 #[derive(Debug, Default, Serialize)]
 struct Report {
     findings: Vec<Finding>,
@@ -110,6 +116,7 @@ impl Check {
 impl Report {
     fn of(directory: &Directory) -> Self {
         let mut report = Self::default();
+        report.sealed(&directory.directory);
         let source = match directory.source() {
             Ok(source) => source,
             Err(problems) => {
@@ -141,6 +148,15 @@ impl Report {
             Severity::Warning => self.summary.warnings += 1,
         }
         self.findings.push(finding);
+    }
+
+    /// The set has a manifest, and is another.
+    fn sealed(&mut self, root: &Path) {
+        for problem in bundle::unlike_sealed(root) {
+            let hint = Some(UNLIKE_SEALED.to_owned());
+            let problem = config::Problem { hint, ..problem };
+            self.add(Severity::Error, finding(Severity::Error, Lint::Sealed, problem, None));
+        }
     }
 
     /// The directory could not be read.
@@ -218,6 +234,7 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::cli::policy::setting::Setting;
 
     const SCHEMA: &str = "namespace Shop {
   entity Item in [Portcullis::Api];
@@ -385,6 +402,42 @@ policy check: policies=1 templates=0 links=0 entities=2 errors=0 warnings=1
             ),
             "{out}"
         );
+    }
+
+    /// As the gateway has it, which refuses such a set; whoever edits sees all the rest beside it.
+    #[test]
+    fn a_set_that_is_not_as_it_was_sealed_is_an_error() {
+        let setting = Setting::new();
+        let root = setting.path("candidate");
+        let check = || {
+            let report = Report::of(&Directory::of(root.clone()));
+            let told =
+                |it: &Finding| format!("{}[{}]: {}", it.severity.as_str(), it.rule, it.message);
+            let told: Vec<_> = report.findings.iter().map(told).collect();
+            told.join("\n")
+        };
+        bundle::seal(&root, Default::default()).unwrap();
+        assert_eq!(check(), "");
+        let staff = root.join("orders/staff.cedar");
+        let text = fs::read_to_string(&staff).unwrap();
+        fs::write(&staff, format!("{text}// more\n")).unwrap();
+        let another = "error[sealed]: `orders/staff.cedar` is another: the set is not the one that was sealed";
+        assert_eq!(check(), another);
+        // The other verbs are for whoever works at it.
+        let directory = Directory::of(root.clone());
+        assert!(directory.load().unwrap().is_ok());
+        fs::write(root.join("public/more.cedar"), "permit (everyone").unwrap();
+        let told = check();
+        assert!(told.contains(another) && told.contains("error[syntax]: "), "{told}");
+        assert!(told.contains("error[sealed]: `MANIFEST` does not list it"), "{told}");
+        fs::remove_file(root.join("public/more.cedar")).unwrap();
+        fs::remove_file(&staff).unwrap();
+        assert!(check().contains("error[sealed]: `orders/staff.cedar` is missing"));
+        let mut out = Vec::new();
+        let check = Check { directory, format: Format::Text, deny_warnings: false };
+        assert_eq!(check.run(&mut out).unwrap(), INVALID);
+        let out = String::from_utf8(out).unwrap();
+        assert!(out.contains("/candidate/MANIFEST:") && out.contains(UNLIKE_SEALED), "{out}");
     }
 
     #[test]
