@@ -22,6 +22,8 @@
 //! no check but identity has looked. This module reads values, not YAML: the shell parses the
 //! file and turns a problem's [pointer](CaseProblem::pointer) into a line.
 
+mod names;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
@@ -29,10 +31,13 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use signals::{Facts, Health, Identity, IdentityFact, Principal, PrincipalKind};
 
-use crate::annotations::distance;
 use crate::decide::Policies;
+use crate::load::{did_you_mean, nearest};
 use crate::outcome::{Audit, Basis, Cache, Class, Verdict};
 use crate::question::{Action, Question, Resource};
+use crate::schema::PRINCIPAL_KINDS;
+
+pub use names::Names;
 
 /// One case, complete.
 #[derive(Debug, Clone, PartialEq)]
@@ -78,8 +83,16 @@ pub struct Expect {
 pub struct CaseProblem {
     /// Where: a JSON pointer (RFC 6901) into the file's value.
     pub pointer: String,
+    /// It is the key that is wrong, and not its value.
+    pub of_key: bool,
     /// What is wrong.
     pub message: String,
+}
+
+impl CaseProblem {
+    fn at(pointer: String, message: impl Into<String>) -> Self {
+        Self { pointer, of_key: false, message: message.into() }
+    }
 }
 
 /// How one case came out.
@@ -225,7 +238,11 @@ struct Reader {
 
 impl Reader {
     fn wrong(&mut self, pointer: &str, message: impl Into<String>) {
-        self.problems.push(CaseProblem { pointer: pointer.to_owned(), message: message.into() });
+        self.problems.push(CaseProblem::at(pointer.to_owned(), message));
+    }
+
+    fn unknown_key(&mut self, pointer: String, message: impl Into<String>) {
+        self.problems.push(CaseProblem { of_key: true, ..CaseProblem::at(pointer, message) });
     }
 
     fn file(&mut self, file: &Value) -> Vec<Case> {
@@ -236,7 +253,7 @@ impl Reader {
         for key in file.keys() {
             if !["principals", "resources", "cases"].contains(&key.as_str()) {
                 let message = "unknown key, expected `principals`, `resources` or `cases`";
-                self.wrong(&child("", key), message);
+                self.unknown_key(child("", key), message);
             }
         }
         for (name, value) in self.named(file, "principals") {
@@ -271,6 +288,7 @@ impl Reader {
     }
 
     fn principal(&mut self, value: &Value, pointer: &str) -> Option<Principal> {
+        self.kind(value, pointer)?;
         let PrincipalEntry { kind, id, groups, attributes } = self.parsed(value, pointer)?;
         match (kind, id) {
             (PrincipalKind::Anonymous, None) => Some(Principal::default()),
@@ -284,6 +302,21 @@ impl Reader {
             }
             (kind, Some(id)) => Some(Principal { kind, id, groups, attributes }),
         }
+    }
+
+    /// Said by itself, as the reader of the whole entry has neither its place nor what is near.
+    fn kind(&mut self, principal: &Value, pointer: &str) -> Option<()> {
+        let kinds = || PRINCIPAL_KINDS.map(PrincipalKind::as_str).into_iter();
+        let kind = principal.get("kind").and_then(Value::as_str);
+        let Some(kind) = kind.filter(|kind| !kinds().any(|known| known == *kind)) else {
+            return Some(());
+        };
+        let near = did_you_mean(nearest(kind, kinds().map(str::to_owned)).as_deref());
+        self.wrong(
+            &child(pointer, "kind"),
+            format!("there is no principal of kind `{kind}`{near}"),
+        );
+        None
     }
 
     fn case(&mut self, value: &Value, pointer: &str) -> Option<Case> {
@@ -374,7 +407,7 @@ impl Reader {
             self.wrong(&pointer, "this fact has no parts");
             return;
         };
-        let near = record.keys().find(|known| distance(known, name) <= 2).cloned();
+        let near = nearest(name, record.keys().cloned());
         match (record.get_mut(name), change) {
             (Some(fact @ Value::Object(_)), Value::Object(changes)) => {
                 for (name, change) in changes {
@@ -383,8 +416,8 @@ impl Reader {
             }
             (Some(fact), change) => *fact = change.clone(),
             (None, _) => {
-                let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-                self.wrong(&pointer, format!("there is no fact `{name}`{near}"));
+                let near = did_you_mean(near.as_deref());
+                self.unknown_key(pointer, format!("there is no fact `{name}`{near}"));
             }
         }
     }

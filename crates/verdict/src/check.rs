@@ -15,7 +15,7 @@ use cedar_policy::{
 };
 
 use crate::annotations::distance;
-use crate::cases::Case;
+use crate::cases::{Case, Names};
 use crate::catalogue::{Catalogue, Placed};
 use crate::decide::Policies;
 use crate::invariants;
@@ -37,6 +37,8 @@ pub struct Checked {
     pub warnings: Vec<Problem>,
     /// What there is.
     pub counts: Counts,
+    /// What cases can name; nothing, if the schema cannot be read.
+    pub names: Option<Names>,
 }
 
 /// How much a directory holds, as far as it can be read.
@@ -67,7 +69,7 @@ pub fn check(source: &Source, cases: &[Case]) -> Checked {
         entities: 0,
     };
     let Some(Ok(schema)) = layout.schema.map(schema::load) else {
-        return Checked { errors, warnings: Vec::new(), counts };
+        return Checked { errors, counts, ..Checked::default() };
     };
     let placed = Catalogue::place(&layout.entities, &schema, &mut Vec::new());
     counts.entities = placed.len();
@@ -78,10 +80,14 @@ pub fn check(source: &Source, cases: &[Case]) -> Checked {
     errors.sort();
     let (invariants, _) = invariants::read(&layout.invariants, &source.annotations, None);
     named.extend(invariants.iter().flat_map(|one| one.policy.entity_literals()));
-    // Without the files that cannot be read, whatever they name would seem to be unused.
+    let mut names = Names::of_schema(&schema);
+    // Without the files that cannot be read, whatever they name would seem to be unused, and what
+    // they hold would seem not to be there.
     let warnings = match errors.iter().any(|error| is_unread(error.lint)) {
         true => Vec::new(),
         false => {
+            let policies = files.ids().chain(links.iter().map(|link| link.id.as_str()));
+            names = names.with(placed.iter().map(|placed| placed.entity.uid()), policies);
             let mut found = Warned::of(&schema, &files, &links, &placed, named, &errors);
             found.extend(links.iter().filter(is_over).map(links::is_over));
             found.sort();
@@ -89,7 +95,7 @@ pub fn check(source: &Source, cases: &[Case]) -> Checked {
             found
         }
     };
-    Checked { errors, warnings, counts }
+    Checked { errors, warnings, counts, names: Some(names) }
 }
 
 /// Whether a problem of this kind leaves something out of what was read.

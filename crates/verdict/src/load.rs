@@ -225,7 +225,7 @@ fn directories(layout: &Layout<'_>, known: Option<&Known>, problems: &mut Vec<Pr
 }
 
 /// The candidate within two edits of `name`, the nearest first.
-fn nearest(name: &str, candidates: impl Iterator<Item = String>) -> Option<String> {
+pub(crate) fn nearest(name: &str, candidates: impl Iterator<Item = String>) -> Option<String> {
     candidates
         .map(|candidate| (distance(name, &candidate), candidate))
         .filter(|(distance, _)| *distance <= 2)
@@ -264,6 +264,6 @@ pub enum UndeclaredRoute {
     },
 }
 
-fn did_you_mean(near: Option<&str>) -> String {
+pub(crate) fn did_you_mean(near: Option<&str>) -> String {
     near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default()
 }

@@ -277,7 +277,7 @@ impl PolicyFile {
     }
 
     /// The ids of its policies and templates, each with its byte offset, in their order.
-    fn ids(&self) -> impl Iterator<Item = (&str, usize)> {
+    pub(crate) fn ids(&self) -> impl Iterator<Item = (&str, usize)> {
         let policies = self.policies.iter().map(|one| (one.id.as_deref(), one.offset));
         let templates = self.templates.iter().map(|one| (one.id.as_deref(), one.offset));
         let mut ids: Vec<_> =

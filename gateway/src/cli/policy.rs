@@ -22,7 +22,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use verdict::cases::{self, Case};
+use verdict::cases::{self, Case, CaseProblem, Names};
 use verdict::{Policies, Source};
 
 use crate::config::{Problem, Yaml};
@@ -109,9 +109,9 @@ impl Directory {
             Ok(policies) => policies,
             Err(problems) => return Ok(Err(problems)),
         };
-        let (mut files, mut problems) = (Vec::new(), Vec::new());
+        let (names, mut files, mut problems) = (policies.names(), Vec::new(), Vec::new());
         for path in case_files(&self.directory, &["yaml", "yml"])? {
-            match read(&path)? {
+            match read(&path, Some(&names))? {
                 Ok(cases) => files.push((path, cases)),
                 Err(found) => problems.extend(found),
             }
@@ -136,14 +136,19 @@ fn case_files(directory: &Path, endings: &[&str]) -> anyhow::Result<Vec<PathBuf>
     Ok(files)
 }
 
-/// The cases of a file, or every problem with its line.
-fn read(path: &Path) -> anyhow::Result<Result<Vec<Case>, Vec<Problem>>> {
+/// The cases of a file, or every problem with its line: also what it names that the set does not
+/// have, if that is to be looked at.
+fn read(path: &Path, names: Option<&Names>) -> anyhow::Result<Result<Vec<Case>, Vec<Problem>>> {
     let bytes = std::fs::read(path).with_context(|| format!("read `{}`", path.display()))?;
     let yaml = match Yaml::parse(path, &bytes) {
         Ok(yaml) => yaml,
         Err(problems) => return Ok(Err(problems)),
     };
-    Ok(cases_in(&yaml))
+    let unknown = names.map(|names| unknown_names(&yaml, names)).unwrap_or_default();
+    Ok(match cases_in(&yaml) {
+        Ok(cases) if unknown.is_empty() => Ok(cases),
+        read => Err(read.err().into_iter().flatten().chain(unknown).collect()),
+    })
 }
 
 /// The case files of a directory that was read.
@@ -155,7 +160,18 @@ fn case_texts(source: &Source) -> impl Iterator<Item = (&str, &str)> {
 }
 
 fn cases_in(yaml: &Yaml) -> Result<Vec<Case>, Vec<Problem>> {
-    cases::read(&yaml.to_json()).map_err(|problems| {
-        problems.iter().map(|problem| yaml.problem(&problem.pointer, &problem.message)).collect()
-    })
+    cases::read(&yaml.to_json())
+        .map_err(|problems| problems.iter().map(|problem| problem_in(yaml, problem)).collect())
+}
+
+/// What a file of cases names that the set does not have.
+fn unknown_names(yaml: &Yaml, names: &Names) -> Vec<Problem> {
+    names.unknown(&yaml.to_json()).iter().map(|problem| problem_in(yaml, problem)).collect()
+}
+
+fn problem_in(yaml: &Yaml, CaseProblem { pointer, of_key, message }: &CaseProblem) -> Problem {
+    match of_key {
+        true => yaml.problem_of_key(pointer, message),
+        false => yaml.problem(pointer, message),
+    }
 }

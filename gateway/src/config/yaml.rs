@@ -66,10 +66,23 @@ impl Yaml {
         Problem { file: self.file.clone(), line, column, message: message.to_owned(), hint: None }
     }
 
+    /// A problem with the key at the end of a pointer.
+    pub fn problem_of_key(&self, pointer: &str, message: &str) -> Problem {
+        let (above, key) = pointer.rsplit_once('/').unwrap_or_default();
+        let key = unescaped(key);
+        let Place { line, column, .. } =
+            self.node(above).entry(&key).map_or_else(|| self.place(pointer), |entry| entry.at);
+        Problem { line, column, ..self.problem(pointer, message) }
+    }
+
     fn place(&self, pointer: &str) -> Place {
+        self.node(pointer).at
+    }
+
+    fn node(&self, pointer: &str) -> &Node {
         let mut node = &self.root;
         for token in pointer.split('/').skip(1) {
-            let token = token.replace("~1", "/").replace("~0", "~");
+            let token = unescaped(token);
             let next = match &node.value {
                 Value::Map(_) => node.get(&token),
                 Value::List(items) => token.parse().ok().and_then(|at: usize| items.get(at)),
@@ -78,6 +91,11 @@ impl Yaml {
             let Some(next) = next else { break };
             node = next;
         }
-        node.at
+        node
     }
+}
+
+/// A token of a pointer as the key that it is.
+fn unescaped(token: &str) -> String {
+    token.replace("~1", "/").replace("~0", "~")
 }

@@ -125,8 +125,13 @@ impl Report {
             }
         };
         let told = Told { root: &directory.directory, files: &source.files };
-        let cases = told.cases(&source, &mut report);
+        let (files, cases) = told.cases(&source, &mut report);
         let checked = verdict::check(&source, &cases);
+        if let Some(names) = &checked.names {
+            for (path, yaml) in &files {
+                told.wrong_cases(path, super::unknown_names(yaml, names), &mut report);
+            }
+        }
         let verdict::Counts { policies, templates, links, entities } = checked.counts;
         report.summary = Summary { policies, templates, links, entities, ..report.summary };
         for (severity, problems) in
@@ -185,26 +190,31 @@ struct Told<'a> {
 }
 
 impl Told<'_> {
-    /// Every case that can be read; of the others, what is wrong.
-    fn cases(self, source: &Source, report: &mut Report) -> Vec<Case> {
-        let mut cases = Vec::new();
+    /// The files of cases, and every case that can be read; of the others, what is wrong.
+    fn cases(self, source: &Source, report: &mut Report) -> (Vec<(String, Yaml)>, Vec<Case>) {
+        let (mut files, mut cases) = (Vec::new(), Vec::new());
         for (path, text) in super::case_texts(source) {
-            match Yaml::parse(Path::new(path), text.as_bytes())
-                .and_then(|yaml| super::cases_in(&yaml))
-            {
-                Ok(read) => cases.extend(read),
-                Err(problems) => {
-                    for problem in problems {
-                        let line = self.line(path, problem.line);
-                        let file = self.root.join(path).display().to_string();
-                        let problem = config::Problem { file, ..problem };
-                        let found = finding(Severity::Error, Lint::Case, problem, line);
-                        report.add(Severity::Error, found);
+            match Yaml::parse(Path::new(path), text.as_bytes()) {
+                Ok(yaml) => {
+                    match super::cases_in(&yaml) {
+                        Ok(read) => cases.extend(read),
+                        Err(problems) => self.wrong_cases(path, problems, report),
                     }
+                    files.push((path.to_owned(), yaml));
                 }
+                Err(problems) => self.wrong_cases(path, problems, report),
             }
         }
-        cases
+        (files, cases)
+    }
+
+    fn wrong_cases(self, path: &str, problems: Vec<config::Problem>, report: &mut Report) {
+        for problem in problems {
+            let line = self.line(path, problem.line);
+            let file = self.root.join(path).display().to_string();
+            let problem = config::Problem { file, ..problem };
+            report.add(Severity::Error, finding(Severity::Error, Lint::Case, problem, line));
+        }
     }
 
     fn finding(self, severity: Severity, problem: verdict::Problem) -> Finding {
@@ -346,8 +356,67 @@ policy check: policies=1 templates=0 links=0 entities=2 errors=0 warnings=1
     fn a_case_file_that_cannot_be_read_is_an_error() {
         let (code, out) = run(POLICY, &CASES.replace("cases:", "case:"), Format::Text, false);
         assert!(out.contains("error[case]: unknown key"), "{out}");
-        assert!(out.contains("  --> cases/a.yaml:3:7\n"), "{out}");
+        assert!(out.contains("  --> cases/a.yaml:3:1\n"), "{out}");
         assert_eq!(code, INVALID);
+    }
+
+    /// A slip in a case that expects a refusal would pass, and show nothing: an error here and for
+    /// `policy test`.
+    #[test]
+    fn a_case_that_names_what_the_set_does_not_have_is_an_error() {
+        let setting = Setting::new();
+        let cases = "resources:
+  page: { kind: \"Public::Page\", id: home, api: public }
+cases:
+  - name: n
+    principal: { kind: User, id: \"corp|alice\" }
+    action: Orders::delete
+    resource: { kind: \"Orders::Order\", id: o-1001, api: orders }
+    expect: forbidden
+    would_refuse: []
+    determining: []
+";
+        let root = setting.path("candidate");
+        let case = |from: &str, to: &str, want: &[(usize, usize, &str)]| {
+            let text = cases.replacen(from, to, 1);
+            fs::write(root.join("cases/mine.yaml"), text).unwrap();
+            let report = Report::of(&Directory::of(root.clone()));
+            let told = report.findings.iter().map(|it| (it.line, it.column, it.message.as_str()));
+            assert_eq!(told.collect::<Vec<_>>(), want);
+            let mut out = Vec::new();
+            let test = super::super::test::Test::of(Directory::of(root.clone()), None);
+            let code = test.run(&mut out).unwrap();
+            let out = String::from_utf8(out).unwrap();
+            assert_eq!(code, if want.is_empty() { OK } else { INVALID }, "{out}");
+            for (line, column, message) in want {
+                let want = format!("/cases/mine.yaml:{line}:{column}: {message}\n");
+                assert!(out.contains(&want), "no `{want}` in {out}");
+            }
+        };
+        case("", "", &[]);
+        let action = "the schema has no action `Orders::delte`; did you mean `Orders::delete`?";
+        case("Orders::delete", "Orders::delte", &[(6, 13, action)]);
+        let kind = "the schema has no type `Orders::Ordr`; did you mean `Orders::Order`?";
+        case("Orders::Order", "Orders::Ordr", &[(7, 23, kind)]);
+        let kind = "the schema has no type `Public::Pagge`; did you mean `Public::Page`?";
+        case("Public::Page", "Public::Pagge", &[(2, 17, kind)]);
+        let who = "there is no principal of kind `Usr`; did you mean `User`?";
+        case("kind: User", "kind: Usr", &[(5, 24, who)]);
+        let api = "the entities have no API `ordres`; did you mean `orders`?";
+        case("api: orders", "api: ordres", &[(7, 57, api)]);
+        case("api: orders", "api: stock", &[(7, 57, "the entities have no API `stock`")]);
+        let policy =
+            "there is no policy `guard-waf-shade`; did you mean `guard-waf-shadow`?";
+        case("would_refuse: []", "would_refuse: [guard-waf-shade]", &[(9, 20, policy)]);
+        let policy = "there is no policy `guard-waf-scor`; did you mean `guard-waf-score`?";
+        case("determining: []", "determining: [guard-waf-scor]", &[(10, 19, policy)]);
+        // What cannot be read of the set is not said to be missing.
+        fs::write(root.join("public/more.cedar"), "permit (everyone").unwrap();
+        let text = cases.replacen("determining: []", "determining: [more]", 1);
+        fs::write(root.join("cases/mine.yaml"), text.replacen("::delete", "::delte", 1)).unwrap();
+        let report = Report::of(&Directory::of(root.clone()));
+        let lints: Vec<_> = report.findings.iter().map(|it| it.rule).collect();
+        assert_eq!(lints, ["case", "syntax"]);
     }
 
     /// The places of links go from YAML to what is told.

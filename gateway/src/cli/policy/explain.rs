@@ -141,7 +141,7 @@ impl Explain {
             Ok(policies) => policies,
             Err(problems) => return Ok(Err(problems)),
         };
-        let cases = match read(file)? {
+        let cases = match read(file, None)? {
             Ok(cases) => cases,
             Err(problems) => return Ok(Err(problems)),
         };
