@@ -11,6 +11,8 @@ mod flip;
 mod nearest;
 mod values;
 
+use std::collections::BTreeSet;
+
 use cedar_policy::Effect;
 use serde::Serialize;
 use signals::Facts;
@@ -18,6 +20,7 @@ use signals::Facts;
 use crate::compiled::Compiled;
 use crate::decide::Policies;
 use crate::inputs::{Asked, InputError, Inputs};
+use crate::links::DatedLink;
 use crate::outcome::{Basis, Decision};
 use crate::question::RecordedQuestion;
 use crate::reads::Reads;
@@ -25,7 +28,7 @@ use crate::trace::{Came, Kind, Step};
 use beside::Beside;
 
 pub use flip::{Flip, Search};
-use nearest::Near;
+use nearest::{Near, in_scope};
 
 /// Why an answer is what it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -168,6 +171,30 @@ impl Inquiry<'_> {
     /// do with the answer. None, if there is no such policy, or it is a link that was over.
     pub fn policy(&self, id: &str) -> Option<Explained> {
         self.there().find(|one| one.id() == id).map(|one| self.explained(one))
+    }
+
+    /// The links that were over, and whose scope is that of the question, by id: permits of what was
+    /// refused, forbids of what was allowed. Whether one would have turned the answer is not asked.
+    /// Of a set that was loaded with a time, only those that were not over for long.
+    pub fn over(&self, decision: Decision) -> Vec<&DatedLink> {
+        let sought = match decision {
+            Decision::Allow => Effect::Forbid,
+            Decision::Deny => Effect::Permit,
+        };
+        let links = self.policies.links.iter().filter(|link| {
+            let sought = link.policy.effect() == sought && !link.meta.shadow;
+            sought && link.until.is_over(self.at_ms) && in_scope(link, &self.inputs)
+        });
+        let ids: BTreeSet<&str> = links.map(|link| link.id()).collect();
+        let over = self.policies.links_over(self.at_ms);
+        let mut over: Vec<_> = over.filter(|link| ids.contains(link.id.as_str())).collect();
+        over.sort_by(|a, b| a.id.cmp(&b.id));
+        over
+    }
+
+    /// The link of this id, if it was over.
+    pub fn link_over(&self, id: &str) -> Option<&DatedLink> {
+        self.policies.links_over(self.at_ms).find(|link| link.id == id)
     }
 
     /// A link that is over is not there.

@@ -15,6 +15,7 @@
 use std::collections::BTreeMap;
 
 use cedar_policy::EntityUid;
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::annotations::{WORD, word};
@@ -148,7 +149,7 @@ pub(crate) fn is_over(link: &Link<'_>) -> Problem {
 }
 
 /// A link that has an end.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DatedLink {
     /// Its file, relative to the policies directory.
     pub file: String,
@@ -160,6 +161,7 @@ pub struct DatedLink {
     pub until: String,
     /// Its ticket.
     pub ticket: Option<String>,
+    #[serde(skip)]
     ends: Until,
 }
 

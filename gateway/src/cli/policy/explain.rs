@@ -14,7 +14,9 @@ use std::rc::Rc;
 use anyhow::{Context as _, bail};
 use serde::Serialize;
 use signals::Facts;
-use verdict::{Basis, Explained, Explanation, Policies, Recorded, RecordedQuestion, Source};
+use verdict::{
+    Basis, DatedLink, Explained, Explanation, Policies, Recorded, RecordedQuestion, Source,
+};
 
 use super::format::{Format, document, invalid};
 use super::record::{self, Event};
@@ -29,8 +31,9 @@ const POLICIES: &str = "policies";
 /// Say why an answer is what it is, and what would turn it
 ///
 /// Told are the policies that determined it, of a refusal the permits that came nearest, forbids
-/// that an `unless` excepts, and shadow policies that hold. Exit codes: 0 explained, 1 there is no
-/// such decision, its set is not there, or it does not come out again, 3 what is read is wrong.
+/// that an `unless` excepts, shadow policies that hold, and links that were over. Exit codes: 0 it is
+/// explained, 1 there is no such decision, its set is not there, or it does not come out again, 3 what
+/// is read is wrong.
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("asked").required(true).args(["from", "request"]))]
 pub(in crate::cli) struct Explain {
@@ -93,6 +96,9 @@ struct Told {
     /// The rules that matched, where a policy refused for what rules found.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     rules: Vec<rules::Matched>,
+    /// Links that were over, and might have had to do with it, or were asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    over: Vec<DatedLink>,
     /// Policies that were asked for.
     also: Vec<Explained>,
 }
@@ -122,12 +128,15 @@ impl Explain {
             Err(problems) => return invalid("explain", &problems, self.format, out),
         };
         let differing = questions.iter().filter(|told| told.note.is_some()).count();
+        // Other policies are what was asked for; that there are none either is a failure.
+        let unexplained = questions.iter().any(|told| told.explanation.is_none());
+        let failed = unexplained || (differing > 0 && !self.other_policies);
         let report = Report { questions, differing };
         match self.format {
             Format::Json => document(&report, out)?,
             Format::Text => text::write(&report, out)?,
         }
-        Ok(if differing > 0 && !self.other_policies { FAILED } else { OK })
+        Ok(if failed { FAILED } else { OK })
     }
 
     /// Every case of a file, asked of the policies as they are now.
@@ -166,13 +175,14 @@ impl Explain {
             Found::Other(at_hand, note) => {
                 let hint = match at_hand {
                     Some(_) => "--other-policies explains it with these all the same",
-                    None => "name the place with --bundles or --config",
+                    None => "name the place with --bundles, --config or --policies",
                 };
                 Told {
                     question: asked.name,
                     note: Some(format!("{note}; {hint}")),
                     explanation: None,
                     rules: Vec::new(),
+                    over: Vec::new(),
                     also: Vec::new(),
                 }
             }
@@ -233,14 +243,20 @@ impl Explain {
         let explanation = inquiry.explain();
         let differs = recorded.is_some_and(|recorded| recorded != explanation.basis);
         let differs = differs.then(|| "asked again, the answer is not the recorded one".to_owned());
-        let also = self
-            .also
-            .iter()
-            .map(|id| inquiry.policy(id).with_context(|| format!("there is no policy `{id}`")));
-        let also = also.collect::<anyhow::Result<_>>()?;
+        let mut over = inquiry.over(explanation.basis.decision);
+        let mut also = Vec::new();
+        for id in &self.also {
+            match (inquiry.policy(id), inquiry.link_over(id)) {
+                (Some(policy), _) => also.push(policy),
+                (None, Some(link)) if over.contains(&link) => {}
+                (None, Some(link)) => over.insert(0, link),
+                (None, None) => bail!("there is no policy `{id}`"),
+            }
+        }
+        let over = over.into_iter().cloned().collect();
         let note = note.or(differs);
         let rules = rules::behind(&explanation, &facts);
-        Ok(Told { question: name, note, explanation: Some(explanation), rules, also })
+        Ok(Told { question: name, note, explanation: Some(explanation), rules, over, also })
     }
 }
 

@@ -143,9 +143,11 @@ fn a_decision_is_explained_after_the_policies_changed() {
     let end = "policy explain: questions=1 differing=1\n";
     let out = setting.explain(asked, FAILED, &[note, why, hint, end]);
     assert!(!out.contains("DENY") && !out.contains("orders-customer"), "{out}");
-    let none =
-        "  note: the set that decided is not there; name the place with --bundles or --config\n";
+    let none = "  note: the set that decided is not there; name the place with --bundles, --config or --policies\n";
     setting.explain("corp|alice/o-1002 --from @events.jsonl", FAILED, &[none, end]);
+    // Nor are there others to explain it with.
+    let asked_for = "corp|alice/o-1002 --from @events.jsonl --other-policies";
+    setting.explain(asked_for, FAILED, &[none, end]);
     let others = format!("{asked} --other-policies");
     setting.explain(&others, OK, &[note, why, "  nearest permit orders-customers\n", end]);
     let json = setting.explain(&format!("{asked} --format json"), FAILED, &[]);
@@ -369,7 +371,26 @@ fn a_link_that_ended_since_is_there_at_the_time_of_the_decision() {
         ];
         setting.explain(&format!("{id} {place}"), OK, &said);
         at(END_MS);
-        let out = setting.explain(&format!("{id} {place}"), OK, &["  DENY forbidden\n"]);
-        assert!(!out.contains("alice-reads"), "{out}");
+        let over = "  link alice-reads-o-1002 was over: it held until 2001-09-09T01:46:40Z\n";
+        setting.explain(&format!("{id} {place}"), OK, &["  DENY forbidden\n", over]);
+        let out = setting.explain(&format!("{id} {place} --also alice-reads-o-1002"), OK, &[over]);
+        assert_eq!(out.matches("alice-reads-o-1002").count(), 1, "{out}");
     }
+    // One that had nothing to do with it is told of if it is asked for.
+    at(END_MS);
+    let question =
+        |event: &mut Value| event["unmapped"]["question"]["action"]["name"] = json!("update");
+    let mut events = setting.events();
+    events.iter_mut().for_each(question);
+    setting.record(&events);
+    let asked = format!("{id} --policies @candidate");
+    let out = setting.explain(&asked, OK, &["  DENY forbidden\n"]);
+    assert!(!out.contains("alice-reads"), "{out}");
+    let also = format!("{asked} --also alice-reads-o-1002 --format json");
+    let told: Value = serde_json::from_str(&setting.explain(&also, OK, &[])).unwrap();
+    let link = json!({
+        "file": "links/grants.yaml", "line": 1, "id": "alice-reads-o-1002",
+        "until": "2001-09-09T01:46:40Z", "ticket": null,
+    });
+    assert_eq!(told["questions"][0]["over"], json!([link]), "{told:#}");
 }

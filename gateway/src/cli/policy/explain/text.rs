@@ -2,13 +2,13 @@
 
 use std::io::Write;
 
-use verdict::{Decision, Explained, ExplainedPart, Explanation, Flip, Outcome, Search};
+use verdict::{DatedLink, Decision, Explained, ExplainedPart, Explanation, Flip, Outcome, Search};
 
 use super::super::format::shown;
 use super::{Report, Told};
 
 pub(super) fn write(report: &Report, out: &mut impl Write) -> std::io::Result<()> {
-    for Told { question, note, explanation, rules, also } in &report.questions {
+    for Told { question, note, explanation, rules, over, also } in &report.questions {
         writeln!(out, "{}", shown(question))?;
         if let Some(note) = note {
             writeln!(out, "  note: {}", shown(note))?;
@@ -16,10 +16,31 @@ pub(super) fn write(report: &Report, out: &mut impl Write) -> std::io::Result<()
         if let Some(explanation) = explanation {
             explained(explanation, also, out)?;
             super::rules::write(rules, out)?;
+            were_over(over, out)?;
         }
     }
     let Report { questions, differing } = report;
     writeln!(out, "policy explain: questions={} differing={differing}", questions.len())
+}
+
+/// Links that are named of those that were over.
+const OVER_MAX: usize = 5;
+
+fn were_over(over: &[DatedLink], out: &mut impl Write) -> std::io::Result<()> {
+    for DatedLink { id, until, ticket, .. } in over.iter().take(OVER_MAX) {
+        let of = ticket.as_ref().map(|ticket| format!(" of {ticket}")).unwrap_or_default();
+        writeln!(
+            out,
+            "  link {}{} was over: it held until {}",
+            shown(id),
+            shown(&of),
+            shown(until)
+        )?;
+    }
+    match over.len().saturating_sub(OVER_MAX) {
+        0 => Ok(()),
+        left => writeln!(out, "  {left} more links of this scope were over"),
+    }
 }
 
 fn explained(
