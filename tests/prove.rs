@@ -249,6 +249,11 @@ fn links_are_compared_by_who_and_what_they_grant_and_until_when() {
     check("[]\n", &["User get narrower"], 1);
     // What is allowed longer or shorter is not compared, and so not proved to be the same.
     check(&link("corp|alice", order, "2999-12-31"), &[], 4);
+    let work = Work::new("prove-links").expect("work");
+    let [old, new] = linked(&work, [&first, &link("corp|alice", order, "2999-12-31")]);
+    let (_, report) = run(&["diff", &old, &new]);
+    assert_eq!(report["proved"], false, "{report:#}");
+    assert!(report["notes"].to_string().contains("links end at other times"), "{report:#}");
 }
 
 #[test]
@@ -261,7 +266,8 @@ fn entities_that_differ_are_not_proved_to_be_the_same() {
     fs::remove_dir_all(cases).expect("removed");
     let (code, report) =
         run(&["diff", old.to_str().expect("a path"), new.to_str().expect("a path")]);
-    assert_eq!(code, 4, "{report:#}");
+    assert_eq!((code, &report["proved"]), (4, &Value::Bool(false)), "{report:#}");
+    assert!(report["notes"].to_string().contains("the entities differ"), "{report:#}");
 }
 
 #[test]

@@ -43,9 +43,10 @@ pub fn diff(old: &Policies, new: &Policies, means: &Means) -> Result<Diff, Error
         }
         compared
     })?;
-    let (changes, notes) = (changes(&sets)?, notes(&sets));
-    let open = sets.old.set.digests().entities != sets.new.set.digests().entities
-        || changes.iter().any(|change| change.what == "until");
+    let changes = changes(&sets)?;
+    let others_end = changes.iter().any(|change| change.what == "until");
+    let notes = notes(&sets, others_end);
+    let open = others_end || sets.old.set.digests().entities != sets.new.set.digests().entities;
     Ok(Diff { changes, notes, open, environments: compared })
 }
 
@@ -81,7 +82,7 @@ fn changes(sets: &Sets<'_>) -> Result<Vec<Change>, Error> {
     Ok(changes)
 }
 
-fn notes(sets: &Sets<'_>) -> Vec<String> {
+fn notes(sets: &Sets<'_>, others_end: bool) -> Vec<String> {
     let (old, new) = (sets.old.set.digests(), sets.new.set.digests());
     let mut notes = Vec::new();
     if old.schema != new.schema {
@@ -89,7 +90,15 @@ fn notes(sets: &Sets<'_>) -> Vec<String> {
     }
     if old.entities != new.entities {
         notes.push(
-            "the entities differ: who has which role, and whose a resource is, is not compared"
+            "the entities differ: who has which role, and whose a resource is, is not compared, so \
+             that there is no difference is not proved"
+                .to_owned(),
+        );
+    }
+    if others_end {
+        notes.push(
+            "links end at other times: what both sets allow is compared as of now, and not after \
+             the first of these ends, so that there is no difference is not proved"
                 .to_owned(),
         );
     }

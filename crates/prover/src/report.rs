@@ -91,9 +91,10 @@ impl Relation {
 }
 
 impl Diff {
-    /// Every environment is proved to be what it is said to be.
+    /// Every environment is proved to be what it is said to be, and nothing that is not compared
+    /// can make another of it.
     pub fn proved(&self) -> bool {
-        self.environments.iter().all(|compared| compared.proved)
+        !self.open && self.environments.iter().all(|compared| compared.proved)
     }
 
     /// How many environments are related like that.

@@ -23,8 +23,9 @@ use seen::{Name, Seen};
 /// For each environment (type of principal, action, type of resource) the new set is equivalent to
 /// the old one, narrower, wider, or both, with a request that shows it. The new set's cases, and
 /// recorded requests with --from, are asked of both sets beside that. Exit codes: 0 it is proved
-/// that there is no difference that --fail-on names, 1 there is one, 3 a set does not load, 4 none
-/// is known, and that there is none is not proved.
+/// that there is no difference that --fail-on names, 1 there is one, 3 a set or its cases do not
+/// load, 4 none is known, and that there is none is not proved: something is undecided, or entities
+/// differ, or a link ends at another time, which a note tells.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Diff {
     /// The policies directory as it was

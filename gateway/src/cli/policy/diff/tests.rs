@@ -87,6 +87,29 @@ fn what_was_asked_before_shows_whom_a_change_touches() {
     }
 }
 
+/// What is compared is as of now: the code, the counts and the text agree on what is not proved.
+#[test]
+fn a_link_that_ends_at_another_time_leaves_it_unproved_and_says_so() {
+    let setting = Setting::new();
+    let template = "@id(\"one\")
+permit (principal == ?principal, action == Orders::Action::\"get\", resource in Portcullis::Api::\"orders\");
+";
+    let link = "- { id: alices, template: one, principal: 'Portcullis::User::\"corp|alice\"', until: 2998-12-31 }\n";
+    let root = setting.path("candidate");
+    fs::write(root.join("orders/one.cedar"), template).unwrap();
+    fs::create_dir(root.join("links")).unwrap();
+    fs::write(root.join("links/a.yaml"), link).unwrap();
+    copy(&root, &setting.path("old"));
+    let (code, text) = run(&setting, "");
+    assert!(code == OK && text.contains(" proved=yes "), "{text}");
+    fs::write(root.join("links/a.yaml"), link.replace("2998", "2999")).unwrap();
+    let (code, text) = run(&setting, "");
+    assert_eq!(code, UNVERIFIED, "{text}");
+    for want in ["policy until: alices\n", "note: links end at other times", " proved=no "] {
+        assert!(text.contains(want), "no `{want}` in\n{text}");
+    }
+}
+
 #[test]
 fn what_was_seen_fails_as_what_is_proved() {
     let setting = setting();
