@@ -167,6 +167,46 @@ fn the_starter_invariants_hold_and_a_wrong_policy_breaks_one() {
     assert_eq!(broken[0]["example"]["answers"]["the set"]["by"][0], "orders-customer-own");
 }
 
+/// What the README shows of an exception is the whole change: with all of it the invariants hold,
+/// the cases pass and see everything; without the invariant's part, one is broken.
+#[test]
+fn the_exception_of_the_readme_is_the_whole_change() {
+    let root = repository().expect("the repository");
+    let page = fs::read_to_string(root.join("README.md")).expect("the page");
+    let shown = page.split_once("An exception names who and where").expect("the section").1;
+    let mut blocks = shown.split("```").skip(1).step_by(2).map(|block| {
+        let (_, text) = block.split_once('\n').expect("a language");
+        text.to_owned()
+    });
+    let mut block = || blocks.next().expect("a block");
+    let work = Work::new("prove-exception").expect("work");
+    let new = work.path().join("policies");
+    copy(&root.join("policies"), &new);
+    // Each takes the place of the policy of that id, which ends where the next begins.
+    let exchange = |file: &str, id: &str, with: &str| {
+        let text = fs::read_to_string(new.join(file)).expect("the file");
+        let (before, rest) = text.split_once(&format!("@id(\"{id}\")\n")).expect(id);
+        let after = rest.split_once("\n};\n").expect("its end").1;
+        assert!(with.starts_with(&format!("@id(\"{id}\")\n")), "{with}");
+        fs::write(new.join(file), format!("{before}{with}{after}")).expect("written");
+    };
+    let path = new.to_str().expect("a path");
+    exchange("guardrails/waf.cedar", "guard-waf-score", &block());
+    let (code, report) = run(&["prove", path]);
+    let all = report["invariants"].as_array().expect("invariants").iter();
+    let broken: Vec<_> = all.filter(|held| held["holds"] == "broken").collect();
+    assert!(code == 1 && !broken.is_empty(), "{report:#}");
+    assert!(broken.iter().all(|held| held["invariant"] == "never-attacked"), "{report:#}");
+    exchange("invariants/orders.cedar", "never-attacked", &block());
+    let (code, report) = run(&["prove", path, "--require-proof"]);
+    assert_eq!((code, &report["proved"]), (0, &Value::Bool(true)), "{report:#}");
+    fs::write(new.join("cases/scanners.yaml"), block()).expect("written");
+    let (code, report) = run(&["test", path, "--min-coverage", "100"]);
+    assert_eq!(code, 0, "{report:#}");
+    let (code, report) = run(&["check", path, "--deny-warnings"]);
+    assert_eq!(code, 0, "{report:#}");
+}
+
 /// A hundred policies of an API of its own: four actions by four kinds of principal.
 fn hundred(to: &Path, edit: bool) {
     copy(&repository().expect("the repository").join("policies"), to);
