@@ -6,7 +6,7 @@ use std::io::Write;
 use serde::Serialize;
 use serde_json::json;
 
-use super::INVALID;
+use super::{FAILED, INVALID};
 use crate::config::Problem;
 
 /// How it is told.
@@ -42,6 +42,22 @@ pub(super) fn invalid(
         }
     }
     Ok(INVALID)
+}
+
+/// Tells tools why a verb failed, in a document too; people are told as of every verb.
+pub(super) fn failed(
+    error: anyhow::Error,
+    format: Format,
+    out: &mut impl Write,
+) -> anyhow::Result<u8> {
+    match format {
+        Format::Text => Err(error),
+        Format::Json => {
+            let problem = json!({ "message": format!("{error:#}") });
+            document(&json!({ "problems": [problem] }), out)?;
+            Ok(FAILED)
+        }
+    }
 }
 
 /// With control characters as escapes: values are what somebody sent, and this is a terminal.

@@ -46,17 +46,19 @@ pub(super) enum Policy {
 
 impl Policy {
     pub(super) fn run(&self, out: &mut impl Write) -> anyhow::Result<u8> {
-        match self {
-            Self::Check(check) => check.run(out),
-            Self::Explain(explain) => explain.run(out),
-            Self::Fmt(fmt) => fmt.run(out),
-            Self::Test(test) => test.run(out),
-            Self::Matrix(matrix) => matrix.run(out),
-            Self::Diff(diff) => diff.run(out),
-            Self::Prove(prove) => prove.run(out),
-            Self::Replay(replay) => replay.run(out),
-            Self::Seal(seal) => seal.run(out),
-        }
+        let (done, format) = match self {
+            // Whatever is wrong with a directory is a finding.
+            Self::Check(check) => return check.run(out),
+            Self::Explain(explain) => (explain.run(out), explain.format),
+            Self::Fmt(fmt) => (fmt.run(out), fmt.format),
+            Self::Test(test) => (test.run(out), test.format),
+            Self::Matrix(matrix) => (matrix.run(out), matrix.format),
+            Self::Diff(diff) => (diff.run(out), diff.proving.format),
+            Self::Prove(prove) => (prove.run(out), prove.proving.format),
+            Self::Replay(replay) => (replay.run(out), replay.format),
+            Self::Seal(seal) => (seal.run(out), seal.format),
+        };
+        done.or_else(|error| format::failed(error, format, out))
     }
 }
 

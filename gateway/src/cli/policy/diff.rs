@@ -46,7 +46,7 @@ pub(in crate::cli) struct Diff {
     #[arg(long, value_enum, default_value_t = FailOn::Any)]
     fail_on: FailOn,
     #[command(flatten)]
-    proving: Proving,
+    pub(super) proving: Proving,
 }
 
 /// Which differences are a failure.

@@ -73,7 +73,7 @@ pub(in crate::cli) struct Explain {
     also: Vec<String>,
     /// How it is told
     #[arg(long, value_enum, default_value_t = Format::Text)]
-    format: Format,
+    pub(super) format: Format,
 }
 
 /// A question, and what it is called.

@@ -8,12 +8,16 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use serde_json::json;
 
 use super::Directory;
-use super::format::{Format, invalid, placed};
+use super::format::{Format, document, invalid, placed};
 use crate::cli::{FAILED, OK};
 
 /// Lay out policy files; the schema is left alone
+///
+/// Exit codes: 0 they are laid out, 1 with --check: a file would change, or a file cannot be written,
+/// 3 a file is no Cedar, or the directory cannot be read.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Fmt {
     /// The policies directory
@@ -22,13 +26,16 @@ pub(in crate::cli) struct Fmt {
     /// Change nothing; list the files that would change, and exit with 1 if there are any
     #[arg(long)]
     check: bool,
+    /// How it is told
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(super) format: Format,
 }
 
 impl Fmt {
     pub(super) fn run(&self, out: &mut impl Write) -> anyhow::Result<u8> {
         let source = match Directory::of(self.directory.clone()).source() {
             Ok(source) => source,
-            Err(problems) => return invalid("fmt", &problems, Format::Text, out),
+            Err(problems) => return invalid("fmt", &problems, self.format, out),
         };
         let policies = source.files.iter().filter(|(path, _)| path.ends_with(".cedar"));
         let (mut files, mut changed, mut problems) = (0_usize, Vec::new(), Vec::new());
@@ -43,15 +50,24 @@ impl Fmt {
             }
         }
         for (path, formatted) in &changed {
-            writeln!(out, "{}", path.display())?;
+            if self.format == Format::Text {
+                writeln!(out, "{}", path.display())?;
+            }
             if !self.check {
                 exchange(path, formatted)?;
             }
         }
         if !problems.is_empty() {
-            return invalid("fmt", &problems, Format::Text, out);
+            return invalid("fmt", &problems, self.format, out);
         }
-        writeln!(out, "policy fmt: files={files} changed={}", changed.len())?;
+        match self.format {
+            Format::Text => writeln!(out, "policy fmt: files={files} changed={}", changed.len())?,
+            Format::Json => {
+                let changed = changed.iter().map(|(path, _)| path.display().to_string());
+                let changed: Vec<String> = changed.collect();
+                document(&json!({ "files": files, "changed": changed }), out)?;
+            }
+        }
         Ok(if self.check && !changed.is_empty() { FAILED } else { OK })
     }
 }
@@ -76,7 +92,8 @@ mod tests {
 
     fn run(directory: &Path, check: bool) -> (u8, String) {
         let mut out = Vec::new();
-        let code = Fmt { directory: directory.to_owned(), check }.run(&mut out).unwrap();
+        let fmt = Fmt { directory: directory.to_owned(), check, format: Format::Text };
+        let code = fmt.run(&mut out).unwrap();
         let base = format!("{}/", directory.display());
         (code, String::from_utf8(out).unwrap().replace(&base, ""))
     }
@@ -100,6 +117,11 @@ mod tests {
         let listed = "shop/a.cedar\npolicy fmt: files=2 changed=1\n".to_owned();
         assert_eq!(run(root.path(), true), (FAILED, listed.clone()));
         assert_eq!(run(root.path(), true), (FAILED, listed.clone()), "nothing was changed");
+        let mut out = Vec::new();
+        let json = Fmt { directory: root.path().to_owned(), check: true, format: Format::Json };
+        assert_eq!(json.run(&mut out).unwrap(), FAILED);
+        let told: serde_json::Value = serde_json::from_slice(&out).unwrap();
+        assert_eq!(told, json!({ "files": 2, "changed": [a.display().to_string()] }));
         assert_eq!(run(root.path(), false), (OK, listed));
         assert_eq!(run(root.path(), true), (OK, "policy fmt: files=2 changed=0\n".to_owned()));
         let text = fs::read_to_string(&a).unwrap();

@@ -14,6 +14,8 @@ pub(super) fn placed(directory: &Path, problem: verdict::Problem) -> Problem {
     Problem { file, line, column, message, hint }
 }
 
+pub(super) use crate::cli::format::failed;
+
 /// Tells every problem of what was given.
 pub(super) fn invalid(
     verb: &str,
@@ -74,6 +76,8 @@ mod tests {
             // No difference is left to a solver, where there is one.
             check("diff", "@candidate @candidate --requests 1", json);
             check("prove", "@candidate --requests 1", json);
+            check("fmt", "@candidate --check", json);
+            check("seal", "@candidate", json);
         };
         all();
         let one = "corp|alice/o-1001 --from @events.jsonl --bundles @kept";
@@ -90,5 +94,20 @@ mod tests {
         let wrong: Value = serde_json::from_str(&wrong).unwrap();
         assert_eq!(wrong["problems"][0]["line"], 1, "{wrong:#}");
         assert!(run(&setting, "matrix @candidate").ends_with("policy matrix: problems=1\n"));
+        // A failure that has no place in a file is a document too.
+        let failed = |line: &str, why: &str| {
+            let told = run(&setting, &format!("{line} --format json"));
+            let told: Value = serde_json::from_str(&told).unwrap();
+            let message = told["problems"][0]["message"].as_str().unwrap();
+            assert!(message.contains(why), "{told:#}");
+        };
+        failed(
+            "explain no-such-id --from @events.jsonl --bundles @kept",
+            "no decision `no-such-id`",
+        );
+        failed("replay --from @nowhere --bundles @kept", "read `");
+        fs::remove_dir_all(setting.path("candidate/public")).unwrap();
+        fs::remove_dir_all(setting.path("candidate/cases")).unwrap();
+        failed("matrix @candidate", "cases`");
     }
 }

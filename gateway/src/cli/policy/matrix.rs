@@ -16,7 +16,7 @@ pub(in crate::cli) struct Matrix {
     directory: Directory,
     /// How it is told
     #[arg(long, value_enum, default_value_t = Format::Text)]
-    format: Format,
+    pub(super) format: Format,
 }
 
 impl Matrix {

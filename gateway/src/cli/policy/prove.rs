@@ -23,7 +23,7 @@ pub(in crate::cli) struct Prove {
     #[arg(long)]
     require_proof: bool,
     #[command(flatten)]
-    proving: Proving,
+    pub(super) proving: Proving,
 }
 
 impl Prove {

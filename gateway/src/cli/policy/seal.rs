@@ -5,13 +5,17 @@
 
 use std::io::Write;
 
+use serde_json::json;
+
 use super::Directory;
-use super::format::{Format, invalid};
+use super::format::{Format, document, invalid};
 use crate::bundle::{self, Declared};
 use crate::cli::OK;
 use crate::snapshot;
 
 /// Write the manifest of a policies directory: SHA-256 of each file
+///
+/// Exit codes: 0 it is sealed, 3 the set is not right, or cannot be sealed.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Seal {
     #[command(flatten)]
@@ -22,6 +26,9 @@ pub(in crate::cli) struct Seal {
     /// Who made it, for events; else what the file `REVISION` says
     #[arg(long)]
     author: Option<String>,
+    /// How it is told
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(super) format: Format,
 }
 
 impl Seal {
@@ -33,17 +40,26 @@ impl Seal {
         let sealed = loaded.and_then(|policies| Ok((bundle::seal(directory, declared)?, policies)));
         match sealed {
             Ok(((files, declared), policies)) => {
-                let word = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
-                writeln!(
-                    out,
-                    "policy seal: files={files} digest={} revision={} author={}",
-                    policies.digests().set(),
-                    word(declared.revision),
-                    word(declared.author)
-                )?;
+                let (digest, Declared { revision, author }) = (policies.digests().set(), declared);
+                match self.format {
+                    Format::Json => {
+                        let told = json!({
+                            "files": files, "digest": digest, "revision": revision, "author": author,
+                        });
+                        document(&told, out)?;
+                    }
+                    Format::Text => {
+                        let word = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
+                        let (revision, author) = (word(revision), word(author));
+                        writeln!(
+                            out,
+                            "policy seal: files={files} digest={digest} revision={revision} author={author}"
+                        )?;
+                    }
+                }
                 Ok(OK)
             }
-            Err(problems) => invalid("seal", &problems, Format::Text, out),
+            Err(problems) => invalid("seal", &problems, self.format, out),
         }
     }
 }
@@ -66,18 +82,25 @@ mod tests {
             std::fs::create_dir_all(root.join(path).parent().unwrap()).unwrap();
             std::fs::write(root.join(path), text).unwrap();
         }
-        let seal = |revision: Option<&str>| {
-            let directory = Directory::of(root.to_owned());
-            let seal = Seal { directory, revision: revision.map(str::to_owned), author: None };
+        let told = |revision: Option<&str>, format: Format| {
+            let (directory, revision) =
+                (Directory::of(root.to_owned()), revision.map(str::to_owned));
             let mut out = Vec::new();
-            let code = seal.run(&mut out).unwrap();
+            let code = Seal { directory, revision, author: None, format }.run(&mut out).unwrap();
             (code, String::from_utf8(out).unwrap())
         };
+        let seal = |revision: Option<&str>| told(revision, Format::Text);
         let sealed =
             || Bundle::read(root, Default::default(), true, None).map(|read| read.declared);
         let (code, out) = seal(Some("r-1"));
         assert_eq!(code, OK, "{out}");
         assert!(out.ends_with(" revision=r-1 author=-\n"), "{out}");
+        let (code, json) = told(Some("r-1"), Format::Json);
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!((code, &json["revision"], &json["author"]), (OK, &"r-1".into(), &json!(null)));
+        let digest = json["digest"].as_str().unwrap();
+        let files = &json["files"];
+        assert!(out.contains(&format!("files={files} digest={digest} ")), "{out} {json}");
         assert_eq!(sealed().unwrap().revision.as_deref(), Some("r-1"));
         // A change is not what was sealed, until it is sealed; a mistake cannot be.
         let more = root.join("public/more.cedar");

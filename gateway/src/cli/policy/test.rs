@@ -32,7 +32,7 @@ pub(in crate::cli) struct Test {
     coverage_html: Option<PathBuf>,
     /// How it is told
     #[arg(long, value_enum, default_value_t = Format::Text)]
-    format: Format,
+    pub(super) format: Format,
 }
 
 impl Test {
@@ -66,14 +66,14 @@ impl Test {
         }
         let cases: Vec<_> = files.into_iter().flat_map(|(_, cases)| cases).collect();
         let coverage = policies.coverage(&source, &cases);
-        report.saw(&coverage);
-        match self.format {
-            Format::Text => report.text(out)?,
-            Format::Json => document(&report, out)?,
-        }
+        report.saw(&self.directory.directory, &coverage);
         if let Some(file) = &self.coverage_html {
             let page = report::page(&coverage, &source);
             std::fs::write(file, page).with_context(|| format!("write `{}`", file.display()))?;
+        }
+        match self.format {
+            Format::Text => report.text(out)?,
+            Format::Json => document(&report, out)?,
         }
         let low = self.min_coverage.is_some_and(|least| report.coverage < f64::from(least));
         Ok(if report.failed > 0 || report.passed == 0 || low { FAILED } else { OK })
