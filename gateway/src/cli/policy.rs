@@ -65,7 +65,7 @@ impl Policy {
 /// Which policies.
 #[derive(Debug, clap::Args)]
 struct Directory {
-    /// The policies directory; cases are its `cases/*.yaml`, and `*.json` as Cedar's `run-tests` has them
+    /// The policies directory
     #[arg(default_value = "policies")]
     directory: PathBuf,
     /// Annotations that policies may carry besides those Portcullis knows

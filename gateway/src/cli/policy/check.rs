@@ -22,6 +22,10 @@ use crate::cli::{INVALID, OK};
 use crate::config::{self, Yaml};
 
 /// Tell every problem of policies, with its place and a hint
+///
+/// Told are also cases that cannot be asked or name what the set does not have, and files that are
+/// not as they were sealed. Exit codes: 0 there is no error, 3 there is one, or, with
+/// --deny-warnings, a warning.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Check {
     #[command(flatten)]

@@ -8,8 +8,9 @@ use crate::cli::OK;
 
 /// Print who can do what: the answer for each principal, action and resource of the cases
 ///
-/// The text is what `matrix.txt` holds, to be reviewed and compared, so no counts follow it. Exit
-/// codes: 0 printed, 3 the policies or the cases do not load.
+/// The cases are the directory's `cases/*.yaml`. The text is what `matrix.txt` holds, to be reviewed
+/// and compared, so no counts follow it. Exit codes: 0 printed, 1 there is no such directory of cases,
+/// or it cannot be read, 3 the policies or the cases do not load.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Matrix {
     #[command(flatten)]

@@ -13,8 +13,9 @@ use crate::cli::{FAILED, OK, UNVERIFIED};
 
 /// Prove that no request which matches an invariant (`invariants/*.cedar`) is allowed
 ///
-/// Exit codes: 0 no invariant is known to be broken, 1 one is, 3 the set does not load, 4 with
-/// --require-proof: not every invariant is proved, or there is none.
+/// Exit codes: 0 no invariant is known to be broken, also where one is undecided, 1 one is, 3 the set
+/// does not load, 4 with --require-proof: none is broken, and not every one is proved, or there is
+/// none.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Prove {
     #[command(flatten)]

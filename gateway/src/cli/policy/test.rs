@@ -15,8 +15,10 @@ use crate::cli::{FAILED, OK};
 
 /// Run the cases of a policies directory
 ///
+/// The cases are the directory's `cases/*.yaml`, and `cases/*.json` as Cedar's `run-tests` has them.
 /// Exit codes: 0 every case came out as expected, 1 one did not, there is none, or the coverage is
-/// below --min-coverage, 3 the policies or the cases do not load.
+/// below --min-coverage, 3 the policies or the cases do not load, or cases name what the set does not
+/// have.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Test {
     #[command(flatten)]
