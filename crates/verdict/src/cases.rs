@@ -33,7 +33,7 @@ use signals::{Facts, Health, Identity, IdentityFact, Principal, PrincipalKind};
 
 use crate::decide::Policies;
 use crate::load::{did_you_mean, nearest};
-use crate::outcome::{Audit, Basis, Cache, Class, Verdict};
+use crate::outcome::{Audit, Basis, Cache, Class, Obligations, Verdict};
 use crate::question::{Action, Question, Resource};
 use crate::schema::PRINCIPAL_KINDS;
 
@@ -169,7 +169,8 @@ fn failures(expect: &Expect, verdict: &Verdict<()>) -> Vec<String> {
     ];
     for (what, got, want) in lists {
         if let Some(want) = want {
-            differ(what, format!("{:?}", got.iter().collect::<BTreeSet<_>>()), format!("{want:?}"));
+            let got = got.iter().collect::<BTreeSet<_>>();
+            differ(what, listed(got.into_iter()), listed(want.iter()));
         }
     }
     let refusal = outcome.as_ref().err().map(|refused| &refused.refusal);
@@ -183,16 +184,26 @@ fn failures(expect: &Expect, verdict: &Verdict<()>) -> Vec<String> {
     ];
     for (what, got, want) in words {
         if let Some(want) = want {
-            differ(what, format!("{got:?}"), format!("{:?}", Some(want)));
+            differ(what, word(got), word(Some(want)));
         }
     }
+    let Obligations { audit, cache } = basis.obligations;
     if expect.audit.is_some() {
-        differ("audit", format!("{:?}", basis.obligations.audit), format!("{:?}", expect.audit));
+        differ("audit", word(audit.map(Audit::as_str)), word(expect.audit.map(Audit::as_str)));
     }
     if expect.cache.is_some() {
-        differ("cache", format!("{:?}", basis.obligations.cache), format!("{:?}", expect.cache));
+        differ("cache", word(cache.map(Cache::as_str)), word(expect.cache.map(Cache::as_str)));
     }
     failures
+}
+
+/// As a case has it.
+pub(crate) fn listed<'a>(ids: impl Iterator<Item = &'a String>) -> String {
+    format!("[{}]", ids.map(String::as_str).collect::<Vec<_>>().join(", "))
+}
+
+fn word(value: Option<&str>) -> String {
+    value.unwrap_or("none").to_owned()
 }
 
 fn answer(refusal: Option<Class>) -> String {
@@ -533,11 +544,15 @@ mod tests {
         check(Expect::default(), &["the answer is blocked, expected allow"]);
         check(
             Expect { determining: Some(BTreeSet::from(["b".to_owned()])), ..blocked.clone() },
-            &["determining is {\"a\"}, expected {\"b\"}"],
+            &["determining is [a], expected [b]"],
         );
         check(
-            Expect { message_id: Some("m".to_owned()), ..blocked },
-            &["message_id is None, expected Some(\"m\")"],
+            Expect { message_id: Some("m".to_owned()), ..blocked.clone() },
+            &["message_id is none, expected m"],
+        );
+        check(
+            Expect { cache: Some(Cache::NoStore), audit: Some(Audit::Strict), ..blocked },
+            &["audit is none, expected strict", "cache is none, expected no-store"],
         );
     }
 }

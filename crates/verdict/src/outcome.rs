@@ -93,6 +93,16 @@ pub enum Audit {
     Strict,
 }
 
+impl Audit {
+    /// The word that policies and events have.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Gated => "gated",
+            Self::Strict => "strict",
+        }
+    }
+}
+
 /// What `Cache-Control` (RFC 9111 §5.2.2) the answer must carry, the least restrictive first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Cache {

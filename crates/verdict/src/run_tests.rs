@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use signals::PrincipalKind;
 
-use crate::cases::Case;
+use crate::cases::{Case, listed};
 use crate::catalogue::elements;
 use crate::compiled::Compiled;
 use crate::decide::{Policies, found};
@@ -146,18 +146,27 @@ impl Put {
 fn failures(test: &Test, basis: &Basis, policies: &Policies) -> Vec<String> {
     let mut failures = Vec::new();
     if basis.decision != test.decision {
-        failures.push(format!("the answer is {:?}, expected {:?}", basis.decision, test.decision));
+        let (is, expected) = (word(basis.decision), word(test.decision));
+        failures.push(format!("the answer is {is}, expected {expected}"));
     }
     let reason = reason(basis);
-    let missing: Vec<&String> = test.reason.difference(&reason).collect();
-    if !missing.is_empty() {
-        failures.push(format!("the reason is {reason:?}, and lacks {missing:?}"));
+    let mut missing = test.reason.difference(&reason).peekable();
+    if missing.peek().is_some() {
+        let (is, lacks) = (listed(reason.iter()), listed(missing));
+        failures.push(format!("the reason is {is}, and lacks {lacks}"));
     }
     let errors = errors(basis, policies);
     if errors != test.num_errors {
         failures.push(format!("{errors} policies err, expected {}", test.num_errors));
     }
     failures
+}
+
+fn word(decision: Decision) -> &'static str {
+    match decision {
+        Decision::Allow => "allow",
+        Decision::Deny => "deny",
+    }
 }
 
 /// What Cedar calls the reason: the policies that hold, without those that err.

@@ -92,7 +92,7 @@ mod tests {
         assert_eq!((code, counts(&out)), (0, counts(&again)));
         let (code, other) = run(copy(&tests.replacen("\"allow\"", "\"deny\"", 1)).path(), None);
         assert!(
-            other.contains("the answer is Allow, expected Deny") && other.contains(" failed=1 ")
+            other.contains("the answer is allow, expected deny") && other.contains(" failed=1 ")
         );
         assert_eq!(code, 1, "{other}");
     }

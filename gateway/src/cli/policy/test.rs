@@ -128,13 +128,13 @@ impl Report {
         self.failures.push(Failed { file: path.display().to_string(), case, failures });
     }
 
-    fn saw(&mut self, coverage: &Coverage) {
+    fn saw(&mut self, root: &Path, coverage: &Coverage) {
         self.conditions = coverage.parts.len();
         (self.covered, self.coverage) = (coverage.covered(), coverage.percent());
         let unseen = coverage.parts.iter().filter(|part| !part.is_covered());
         self.unseen = unseen
             .map(|part| Unseen {
-                file: part.file.clone(),
+                file: root.join(&part.file).display().to_string(),
                 line: part.line,
                 column: part.column,
                 policy: part.policy.clone(),
@@ -210,7 +210,8 @@ unless { context.rate.limited };
         (test.min_coverage, test.coverage_html) = (min_coverage, Some(html.clone()));
         let mut out = Vec::new();
         let code = test.run(&mut out).unwrap();
-        (code, String::from_utf8(out).unwrap(), std::fs::read_to_string(html).unwrap())
+        let out = String::from_utf8(out).unwrap().replace(&format!("{}/", root.display()), "d/");
+        (code, out, std::fs::read_to_string(html).unwrap())
     }
 
     #[test]
@@ -218,9 +219,9 @@ unless { context.rate.limited };
         let (code, text, html) = run(None);
         assert_eq!(
             text,
-            "orders/a.cedar:2:1: never false: resource in Portcullis::Api::\"orders\"\n\
-             orders/a.cedar:3:33: never false: context.token.present\n\
-             orders/a.cedar:4:10: never true: context.rate.limited\n\
+            "d/orders/a.cedar:2:1: never false: resource in Portcullis::Api::\"orders\"\n\
+             d/orders/a.cedar:3:33: never false: context.token.present\n\
+             d/orders/a.cedar:4:10: never true: context.rate.limited\n\
              policy test: cases=2 passed=2 failed=0 conditions=4 covered=1 coverage=25.0\n"
         );
         assert_eq!(code, OK);
