@@ -35,6 +35,8 @@ pub struct Document {
     pub value: Value,
     /// JSON pointers (RFC 6901) to line and column, each from 1.
     pub places: BTreeMap<String, (usize, usize)>,
+    /// The same of the keys of maps, by the pointers of their values.
+    pub keys: BTreeMap<String, (usize, usize)>,
 }
 
 /// One link as it is written, whether or not its template is there.
@@ -206,7 +208,11 @@ impl<'a> Reader<'a, '_> {
         let before = self.problems.len();
         for key in entry.keys().filter(|key| !KEYS.contains(&key.as_str())) {
             let keys = format!("the keys of a link are `{}`", KEYS.join("`, `"));
-            self.wrong(&format!("{pointer}/{key}"), format!("a link has no `{key}`"), &keys);
+            let escaped = key.replace('~', "~0").replace('/', "~1");
+            let place = self.document.keys.get(&format!("{pointer}/{escaped}")).copied();
+            let place = place.or_else(|| self.place(pointer)).unwrap_or((1, 1));
+            let problem = at(self.file, place, format!("a link has no `{key}`"));
+            self.problems.push(problem.hint(keys));
         }
         let id = self.required(entry, pointer, "id", WORD, word);
         let template = self.required(entry, pointer, "template", "the `@id` of a template", word);
@@ -295,7 +301,8 @@ mod tests {
     fn read_one(value: Value) -> (Vec<Link<'static>>, Vec<Problem>) {
         let keys = ["", "/0", "/0/id", "/0/until", "/0/principal", "/0/ticket", "/0/untill"];
         let places = keys.iter().zip(1..).map(|(key, line)| ((*key).to_owned(), (line, 3)));
-        let document = Document { value, places: places.collect() };
+        let keys = [("/0/untill".to_owned(), (7, 1))].into();
+        let document = Document { value, places: places.collect(), keys };
         let mut problems = Vec::new();
         let links = read("links/a.yaml", &document, &mut problems);
         (links, problems)
@@ -336,6 +343,9 @@ mod tests {
         check("principal", Some(json!("alice")), 5, "`principal` cannot be `alice`");
         check("ticket", Some(json!("a\nb")), 6, "`ticket` cannot be `a\\nb`");
         check("untill", Some(json!("never")), 7, "a link has no `untill`");
+        let mut more = whole();
+        more["untill"] = json!("never");
+        assert_eq!(read_one(json!([more])).1[0].column, 1, "the key is marked, not its value");
         let (_, problems) = read_one(json!({}));
         assert_eq!(problems[0].message, "not a list of links");
         let (_, problems) = read_one(json!(["a"]));

@@ -35,7 +35,7 @@ impl Yaml {
 
     /// The document with the places of its values, for those who read values.
     pub fn to_document(&self) -> verdict::Document {
-        let mut places = BTreeMap::new();
+        let (mut places, mut keys) = (BTreeMap::new(), BTreeMap::new());
         let mut next = vec![(String::new(), &self.root)];
         while let Some((pointer, node)) = next.pop() {
             let child =
@@ -46,7 +46,11 @@ impl Yaml {
                     next.extend(items.map(|(nth, item)| (child(&nth.to_string()), item)));
                 }
                 Value::Map(entries) => {
-                    next.extend(entries.iter().map(|entry| (child(&entry.key), &entry.value)));
+                    for entry in entries {
+                        let Place { line, column, .. } = entry.at;
+                        keys.insert(child(&entry.key), (line, column));
+                        next.push((child(&entry.key), &entry.value));
+                    }
                 }
                 Value::Null
                 | Value::Bool(_)
@@ -57,7 +61,7 @@ impl Yaml {
             }
             places.insert(pointer, (node.at.line, node.at.column));
         }
-        verdict::Document { value: self.to_json(), places }
+        verdict::Document { value: self.to_json(), places, keys }
     }
 
     /// A problem with the value at an RFC 6901 pointer, or with the nearest that is there.

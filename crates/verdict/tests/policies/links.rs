@@ -38,7 +38,9 @@ pub(crate) fn with(templates: &str, links: &str) -> Source {
         }
     }
     source.files.insert("links/a.yaml".to_owned(), links.to_owned());
-    source.links.insert("links/a.yaml".to_owned(), Document { value, places });
+    source
+        .links
+        .insert("links/a.yaml".to_owned(), Document { value, places, ..Document::default() });
     source
 }
 

@@ -455,6 +455,8 @@ cases:
         };
         let line = "  until: 2999-02-30".to_owned();
         assert_eq!(place(&right.replace("12-31", "02-30")), ("link", 4, 10, Some(line)));
+        let more = place(&format!("{right}  untill: never\n"));
+        assert_eq!((more.0, more.1, more.2), ("link", 5, 3), "the key, not its value");
         let over = place(&right.replace("2999", "1999"));
         assert_eq!((over.0, over.1, over.2), ("expired", 1, 3));
         let (rule, line, ..) = place("- {");
