@@ -199,7 +199,7 @@ fn without_labels(mut files: Files) -> Files {
 }
 
 fn changing(directory: &Path) -> Problem {
-    at_start(directory, "the directory changed while it was read".to_owned())
+    Problem::of_file(directory, "the directory changed while it was read")
 }
 
 fn at_start(path: &Path, message: String) -> Problem {

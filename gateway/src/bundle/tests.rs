@@ -152,7 +152,7 @@ fn links_that_are_swapped_while_it_is_read_never_give_a_mix() {
 fn a_directory_that_is_not_there_is_told() {
     let directory = tempfile::tempdir().unwrap();
     let gone = directory.path().join("gone");
-    assert!(messages(read(&gone)).contains("gone:1:1: No such file"));
+    assert!(messages(read(&gone)).contains("gone: No such file"));
 }
 
 fn kept(directory: &Path, sets_max: usize) -> Kept {

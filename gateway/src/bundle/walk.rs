@@ -15,7 +15,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::{at_start, changing};
+use super::changing;
 use crate::config::Problem;
 
 /// Bytes of one file, at most.
@@ -131,7 +131,7 @@ pub(super) fn files(
     known: Option<Known<'_>>,
     now: SystemTime,
 ) -> Result<Seen, Problem> {
-    let failed = |error: io::Error| at_start(root, error.to_string());
+    let failed = |error: io::Error| Problem::of_file(root, error.to_string());
     let place = Place::of(root).map_err(failed)?;
     // If the clock went back, times tell nothing.
     let known = known.filter(|known| known.stamps.at.is_some_and(|at| at <= now));
@@ -159,7 +159,7 @@ impl Place {
 /// # Errors
 /// As [`files`].
 pub(super) fn agrees(root: &Path, seen: &Seen, now: SystemTime) -> Result<bool, Problem> {
-    let failed = |error: io::Error| at_start(root, error.to_string());
+    let failed = |error: io::Error| Problem::of_file(root, error.to_string());
     let place = Place::of(root).map_err(failed)?;
     let found = list(root, &place.root)?;
     let clock = seen.stamps.at.is_some_and(|at| at <= now);
@@ -196,7 +196,7 @@ fn below(
 
 fn read(root: &Path, place: &Path, file: &Found) -> Result<String, Problem> {
     fs::read_to_string(place.join(&file.relative))
-        .map_err(|error| at_start(&root.join(&file.relative), error.to_string()))
+        .map_err(|error| Problem::of_file(&root.join(&file.relative), error.to_string()))
 }
 
 /// Every file below `place` by path, in order, names that begin with a dot left out.
@@ -205,7 +205,7 @@ fn list(root: &Path, place: &Path) -> Result<Vec<Found>, Problem> {
     let (mut count, mut open) = (0, vec![String::new()]);
     while let Some(directory) = open.pop() {
         let told = root.join(&directory);
-        let failed = |error: io::Error| at_start(&told, error.to_string());
+        let failed = |error: io::Error| Problem::of_file(&told, error.to_string());
         for entry in fs::read_dir(place.join(&directory)).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             let name = entry.file_name();
@@ -213,15 +213,15 @@ fn list(root: &Path, place: &Path) -> Result<Vec<Found>, Problem> {
                 continue;
             }
             let Some(name) = name.to_str() else {
-                return Err(at_start(&told.join(name), "the name is not UTF-8".to_owned()));
+                return Err(Problem::of_file(&told.join(name), "the name is not UTF-8"));
             };
             let relative = if directory.is_empty() {
                 name.to_owned()
             } else {
                 [&directory, "/", name].concat()
             };
-            let stamp =
-                stamp(&entry, count).map_err(|message| at_start(&root.join(&relative), message))?;
+            let stamp = stamp(&entry, count)
+                .map_err(|message| Problem::of_file(&root.join(&relative), message))?;
             match stamp {
                 Some(stamp) => found.push(Found { relative, stamp }),
                 None => open.push(relative),

@@ -46,7 +46,7 @@ use crate::{
 
 pub use files::{File, Files};
 pub use include::{Glob, INCLUDED_FILES_MAX};
-pub use problem::{PROBLEMS_MAX, Problem, Site};
+pub use problem::{PROBLEMS_MAX, Problem, Site, or_null};
 pub use raw::{Algorithm, PrincipalKind, Subjects, TlsVersion};
 pub use schema::schema;
 pub use secret::{SECRET_BYTES_MAX, Secret, SecretError, SecretSource};

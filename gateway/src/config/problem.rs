@@ -5,8 +5,9 @@
 //! expected.
 
 use std::fmt;
+use std::path::Path;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// Problems listed at most; the rest is counted in one last line.
 pub const PROBLEMS_MAX: usize = 1000;
@@ -19,9 +20,11 @@ const QUOTED_CHARS_MAX: usize = 64;
 pub struct Problem {
     /// The file, as it was named or found.
     pub file: String,
-    /// Line, from 1.
+    /// Line, from 1; 0 of what is wrong with the file as a whole, or with a directory.
+    #[serde(serialize_with = "or_null")]
     pub line: usize,
-    /// Column in characters, from 1.
+    /// Column in characters, from 1; 0 where there is no line.
+    #[serde(serialize_with = "or_null")]
     pub column: usize,
     /// What is wrong.
     pub message: String,
@@ -29,9 +32,25 @@ pub struct Problem {
     pub hint: Option<String>,
 }
 
+impl Problem {
+    /// A problem with a file as a whole, or with a directory.
+    pub fn of_file(path: &Path, message: impl Into<String>) -> Self {
+        let file = path.display().to_string();
+        Self { file, line: 0, column: 0, message: message.into(), hint: None }
+    }
+}
+
+/// A place from 1 as it is, and null where there is none.
+pub fn or_null<S: Serializer>(place: &usize, serializer: S) -> Result<S::Ok, S::Error> {
+    Some(*place).filter(|place| *place > 0).serialize(serializer)
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}: {}", self.file, self.line, self.column, self.message)?;
+        match self.line {
+            0 => write!(f, "{}: {}", self.file, self.message)?,
+            line => write!(f, "{}:{line}:{}: {}", self.file, self.column, self.message)?,
+        }
         match &self.hint {
             Some(hint) => write!(f, "\n  hint: {hint}"),
             None => Ok(()),

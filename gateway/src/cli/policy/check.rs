@@ -55,7 +55,10 @@ struct Finding {
     severity: Severity,
     rule: &'static str,
     file: String,
+    /// 0, if it is the whole file, or a directory.
+    #[serde(serialize_with = "config::or_null")]
     line: usize,
+    #[serde(serialize_with = "config::or_null")]
     column: usize,
     message: String,
     hint: Option<String>,
@@ -409,8 +412,7 @@ cases:
         let api = "the entities have no API `ordres`; did you mean `orders`?";
         case("api: orders", "api: ordres", &[(7, 57, api)]);
         case("api: orders", "api: stock", &[(7, 57, "the entities have no API `stock`")]);
-        let policy =
-            "there is no policy `guard-waf-shade`; did you mean `guard-waf-shadow`?";
+        let policy = "there is no policy `guard-waf-shade`; did you mean `guard-waf-shadow`?";
         case("would_refuse: []", "would_refuse: [guard-waf-shade]", &[(9, 20, policy)]);
         let policy = "there is no policy `guard-waf-scor`; did you mean `guard-waf-score`?";
         case("determining: []", "determining: [guard-waf-scor]", &[(10, 19, policy)]);
@@ -470,7 +472,7 @@ cases:
         let check = Check { directory, format: Format::Text, deny_warnings: false };
         assert_eq!(check.run(&mut out).unwrap(), INVALID);
         let out = String::from_utf8(out).unwrap();
-        assert!(out.contains("  --> /nowhere/policies"), "{out}");
+        assert!(out.contains("  --> /nowhere/policies\n"), "{out}");
         assert!(
             out.ends_with(
                 "policy check: policies=0 templates=0 links=0 entities=0 errors=1 warnings=0\n"

@@ -49,7 +49,11 @@ impl Sets {
         if places.is_empty() {
             return self.add(&record.join("bundles"), like.clone());
         }
-        places.iter().try_for_each(|place| self.add(place, like.clone()))
+        places.iter().try_for_each(|place| match place.exists() {
+            true => self.add(place, like.clone()),
+            // That it has no sets is not to be taken for the answer.
+            false => Err(vec![Problem::of_file(place, "there is no such directory")]),
+        })
     }
 
     /// Looks where a configuration's gateway keeps its sets, and in its policies directory. That

@@ -16,7 +16,10 @@ const BEFORE_CHARS: usize = 40;
 pub(super) fn write(finding: &Finding, out: &mut impl Write) -> io::Result<()> {
     let Finding { severity, rule, file, line, column, message, hint, text } = finding;
     writeln!(out, "{}[{rule}]: {}", severity.as_str(), shown(message))?;
-    writeln!(out, "  --> {}:{line}:{column}", shown(file))?;
+    match line {
+        0 => writeln!(out, "  --> {}", shown(file))?,
+        line => writeln!(out, "  --> {}:{line}:{column}", shown(file))?,
+    }
     let number = line.to_string();
     let margin = " ".repeat(number.len());
     if let Some(text) = text {

@@ -44,15 +44,20 @@ fn result(finding: &Finding) -> Value {
         Some(hint) => format!("{message} (hint: {hint})"),
         None => message.clone(),
     };
+    let at = json!({ "uri": uri(file) });
+    let place = match line {
+        0 => json!({ "artifactLocation": at }),
+        _ => json!({
+            "artifactLocation": at,
+            "region": { "startLine": line, "startColumn": column },
+        }),
+    };
     json!({
         "ruleId": rule,
         "ruleIndex": Lint::ALL.iter().position(|lint| lint.id() == *rule),
         "level": severity.as_str(),
         "message": { "text": text },
-        "locations": [{ "physicalLocation": {
-            "artifactLocation": { "uri": uri(file) },
-            "region": { "startLine": line, "startColumn": column },
-        }}],
+        "locations": [{ "physicalLocation": place }],
     })
 }
 

@@ -185,6 +185,9 @@ fn nothing_to_ask_is_a_failure_and_a_wrong_candidate_is_invalid() {
 fn a_policies_directory_is_a_place_for_sets_too() {
     let setting = Setting::new();
     fs::remove_dir_all(setting.path("kept")).unwrap();
+    setting.check("", INVALID, "problems=1");
+    assert!(setting.run("").1.contains("/kept: there is no such directory\n"));
+    fs::create_dir(setting.path("kept")).unwrap();
     let all = "decisions=9 same=9 newly_allowed=0 newly_denied=0 changed=0 undecidable=0";
     let none = "decisions=9 same=0 newly_allowed=0 newly_denied=0 changed=0 undecidable=9";
     setting.check("", FAILED, none);
