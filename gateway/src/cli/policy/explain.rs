@@ -37,8 +37,8 @@ const POLICIES: &str = "policies";
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("asked").required(true).args(["from", "request"]))]
 pub(in crate::cli) struct Explain {
-    /// A decision's id, as the client's problem and the header `Portcullis-Decision-Id` have it;
-    /// may be left out where the record holds but one
+    /// A decision's id, as the client's problem (`decision_id`, or `instance` with its `urn:uuid:`)
+    /// and the header `Portcullis-Decision-Id` have it; may be left out where the record holds but one
     #[arg(conflicts_with = "request")]
     decision: Option<String>,
     /// The record that has the decision: a spool, the evidence of a sink, or a file with one event
@@ -273,6 +273,8 @@ pub(in crate::cli) fn find(
     from: &Path,
     wanted: Option<&str>,
 ) -> anyhow::Result<(String, Recorded)> {
+    // What the client's problem has as its `instance` (RFC 9457).
+    let wanted = wanted.map(|wanted| wanted.strip_prefix("urn:uuid:").unwrap_or(wanted));
     let mut found: Option<(String, Recorded)> = None;
     let mut without_policy = None;
     record::every(from, |value| {

@@ -303,6 +303,8 @@ async fn a_decision_is_found_in_a_spool_and_in_evidence() {
             let id = Uuid::from_u128(nth);
             let asked = format!("{id} --from @{place} --bundles @kept");
             setting.explain(&asked, OK, &[&format!("{id}\n  {said}\n")]);
+            let instance = format!("urn:uuid:{asked}");
+            setting.explain(&instance, OK, &[&format!("{id}\n  {said}\n")]);
         };
         check(1, "ALLOW");
         check(2, "DENY forbidden");
