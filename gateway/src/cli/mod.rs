@@ -73,7 +73,38 @@ pub fn main() -> ExitCode {
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    let is_of = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
     let mut causes = error.chain();
-    causes.any(|cause| cause.downcast_ref().is_some_and(is_of))
+    causes.any(|cause| {
+        let own = cause.downcast_ref::<io::Error>().map(io::Error::kind);
+        // Of a document: serde_json keeps the error to itself, and tells its kind.
+        let of_json = || cause.downcast_ref().and_then(serde_json::Error::io_error_kind);
+        own.or_else(of_json) == Some(io::ErrorKind::BrokenPipe)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A pipe that nobody reads any more.
+    struct Closed;
+
+    impl io::Write for Closed {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_reader_that_has_enough_is_no_error_to_tell() {
+        let error = format::document(&serde_json::json!({ "a": 1 }), &mut Closed).unwrap_err();
+        assert!(is_broken_pipe(&error), "{error:?}");
+        let text = anyhow::Error::from(writeln!(Closed, "a").unwrap_err());
+        assert!(is_broken_pipe(&text.context("tell")));
+        assert!(!is_broken_pipe(&anyhow::anyhow!("another")));
+    }
 }
