@@ -25,7 +25,7 @@ const INVARIANTS: &str = "invariants";
 const MATRIX: &str = "matrix.txt";
 const LAYOUT: &str = "expected `schema.cedarschema`, `guardrails/*.cedar`, `<api>/*.cedar`, \
                       `entities/*.json`, `links/*.yaml`, `invariants/*.cedar`, `cases/*.yaml`, \
-                      `matrix.txt` or `*.md`";
+                      `cases/*.json`, `REVISION`, `MANIFEST`, `matrix.txt` or `*.md`";
 
 /// Every file of a policies directory, whole.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
