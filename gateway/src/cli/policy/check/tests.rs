@@ -167,6 +167,10 @@ cases:
     case("would_refuse: []", "would_refuse: [guard-waf-shade]", &[(9, 20, policy)]);
     let policy = "there is no policy `guard-waf-scor`; did you mean `guard-waf-score`?";
     case("determining: []", "determining: [guard-waf-scor]", &[(10, 19, policy)]);
+    // The key is marked, as it is what is wrong.
+    let fact = "there is no fact `wav`; did you mean `waf`?";
+    let facts = "expect: forbidden\n    facts: { wav: {} }";
+    case("expect: forbidden", facts, &[(9, 14, fact)]);
     // What cannot be read of the set is not said to be missing.
     fs::write(root.join("public/more.cedar"), "permit (everyone").unwrap();
     let text = cases.replacen("determining: []", "determining: [more]", 1);
