@@ -53,7 +53,14 @@ pub(super) fn failed(
     match format {
         Format::Text => Err(error),
         Format::Json => {
-            let problem = json!({ "message": format!("{error:#}") });
+            // As every problem is told, without a place.
+            let problem = Problem {
+                file: String::new(),
+                line: 0,
+                column: 0,
+                message: format!("{error:#}"),
+                hint: None,
+            };
             document(&json!({ "problems": [problem] }), out)?;
             Ok(FAILED)
         }

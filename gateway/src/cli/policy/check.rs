@@ -96,7 +96,7 @@ struct Summary {
 
 /// What to do about a file that is not as it was sealed.
 const UNLIKE_SEALED: &str =
-    "a gateway refuses the set so: `portcullis policy seal` when the change is done";
+    "a gateway refuses this set: `portcullis policy seal` when the change is done";
 
 #[derive(Debug, Default, Serialize)]
 struct Report {
