@@ -21,14 +21,24 @@ use crate::{
 /// Where a wheel puts Envoy's binary, below the directory of the environment's packages.
 const ENVOY: &str = "envoy/_bin/envoy";
 
-/// Returns only if the bench could not be started.
+const RELEASE: &str = "--release";
+
+/// Returns only if the bench could not be started. Measured is what the demo runs or, with
+/// `--release`, what is packaged.
 pub(crate) fn line(arguments: &[&str]) -> Result<()> {
     obtain(&BUILD)?;
     obtain(&[JAVA, MAVEN, PYTHON, NGINX, TASKSET])?;
     let envoy = envoy()?;
-    build()?;
-    let mut bench = Command::new(built()?.join("fixtures"));
-    bench.arg("bench").arg("--envoy").arg(envoy).args(arguments);
+    let rest = arguments.iter().filter(|argument| **argument != RELEASE);
+    let binaries = if arguments.contains(&RELEASE) {
+        succeed(&mut cargo(&["build", "--workspace", "--bins", "--locked", RELEASE])?)?;
+        target()?.join("release")
+    } else {
+        build()?;
+        built()?
+    };
+    let mut bench = Command::new(binaries.join("fixtures"));
+    bench.arg("bench").arg("--envoy").arg(envoy).args(rest);
     Err(bench.exec()).context("start the bench")
 }
 

@@ -27,7 +27,7 @@ const USAGE: &str = "\
 usage: cargo xtask demo [--once] [--kafka HOST:PORT]   the product on a tour, then yours to try
        cargo xtask test [SUITE…]                       everything CI runs, or the suites named
        cargo xtask lint                                format and lints only
-       cargo xtask bench line [--rounds N] [--seconds N] [--only NAME,…]
+       cargo xtask bench line [--rounds N] [--seconds N] [--only NAME,…] [--release]
                                                        a request's cost, beside nginx and Envoy
        cargo xtask bench verdict                       a decision's cost, beside Cedar's authorizer
        cargo xtask bench waf                           the rule engine's cost, beside ModSecurity and Coraza

@@ -7,7 +7,7 @@ mod test;
 use std::io::Write;
 use std::path::PathBuf;
 
-use super::format::{self, Format, document};
+use super::format::{self, Format, document, failed};
 use crate::config::{Config, Problem};
 use crate::rules::{self, Ruleset};
 
@@ -21,11 +21,12 @@ pub(super) enum Rules {
 
 impl Rules {
     pub(super) fn run(&self, out: &mut impl Write) -> anyhow::Result<u8> {
-        match self {
-            Self::Check(check) => check.run(out),
-            Self::Test(test) => test.run(out),
-            Self::Explain(explain) => explain.run(out),
-        }
+        let (done, format) = match self {
+            Self::Check(check) => (check.run(out), check.format),
+            Self::Test(test) => (test.run(out), test.format),
+            Self::Explain(explain) => (explain.run(out), explain.format),
+        };
+        done.or_else(|error| failed(error, format, out))
     }
 }
 

@@ -13,6 +13,8 @@ use crate::rules::Ruleset;
 const LEVEL: &str = "paranoia-level/";
 
 /// Tell what rule files come to, or every problem with its place
+///
+/// Exit codes: 0 they load, 3 they do not.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Check {
     #[command(flatten)]
