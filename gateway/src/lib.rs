@@ -25,6 +25,7 @@ pub mod pseudonym;
 pub mod read;
 pub mod record;
 pub mod refuse;
+mod regular;
 mod responses;
 pub mod route;
 mod rule_hits;

@@ -20,10 +20,14 @@ use crate::config::{self, Config, Problem};
 use crate::forward::{self, Upstream};
 use crate::pseudonym::{self, Pseudonyms};
 use crate::read::Exchange;
+use crate::regular;
 use crate::route::{Route, Routes};
 use crate::rules::Ruleset;
 pub(crate) use set::of_candidate;
 pub use set::{PolicySet, load, read_policies};
+
+/// Bytes of a file of certificates that an issuer's own is to be signed by, at most.
+const CA_BYTES_MAX: u64 = 1 << 20;
 
 /// What is served, exchanged as a whole.
 #[derive(Debug)]
@@ -239,16 +243,15 @@ pub(crate) fn pseudonyms(config: &Config) -> Result<Option<Pseudonyms>, String> 
 fn issuer_configs(config: &Config, path: &Path, problems: &mut Vec<Problem>) -> Vec<IssuerConfig> {
     let mut configs = Vec::with_capacity(config.issuers.len());
     for issuer in config.issuers.values() {
-        let anchors =
-            match issuer.ca.as_ref().map(|ca| std::fs::read(ca).map_err(|error| (ca, error))) {
-                None => None,
-                Some(Ok(pem)) => Some(pem),
-                Some(Err((ca, error))) => {
-                    let message = format!("issuer `{}`: `{}`: {error}", issuer.name, ca.display());
-                    problems.push(at_start(path, message));
-                    continue;
-                }
-            };
+        let anchors = match issuer.ca.as_ref().map(|ca| (ca, regular::read(ca, CA_BYTES_MAX))) {
+            None => None,
+            Some((_, Ok(pem))) => Some(pem),
+            Some((ca, Err(error))) => {
+                let message = format!("issuer `{}`: `{}`: {error}", issuer.name, ca.display());
+                problems.push(at_start(path, message));
+                continue;
+            }
+        };
         configs.push(issuer_config(issuer, anchors));
     }
     configs

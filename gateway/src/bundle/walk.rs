@@ -17,6 +17,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::changing;
 use crate::config::Problem;
+use crate::regular;
 
 /// Bytes of one file, at most.
 const FILE_BYTES_MAX: u64 = 16 << 20;
@@ -195,7 +196,7 @@ fn below(
 }
 
 fn read(root: &Path, place: &Path, file: &Found) -> Result<String, Problem> {
-    fs::read_to_string(place.join(&file.relative))
+    regular::text(&place.join(&file.relative), FILE_BYTES_MAX)
         .map_err(|error| Problem::of_file(&root.join(&file.relative), error.to_string()))
 }
 

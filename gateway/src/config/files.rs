@@ -5,7 +5,6 @@
 use std::{
     collections::BTreeMap,
     fs,
-    io::Read,
     path::{Path, PathBuf},
 };
 
@@ -14,6 +13,7 @@ use super::{
     problem::{Place, Problem, Problems},
     tree::{self, FILE_BYTES_MAX},
 };
+use crate::regular;
 
 /// One file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,11 +127,8 @@ fn same_file(a: &Path, b: &Path) -> bool {
     matches!((fs::canonicalize(a), fs::canonicalize(b)), (Ok(a), Ok(b)) if a == b)
 }
 
-/// Reads a file, one byte beyond the limit at most.
 fn read(path: &Path) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    fs::File::open(path)?.take(FILE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
+    regular::read(path, FILE_BYTES_MAX as u64)
 }
 
 #[cfg(test)]

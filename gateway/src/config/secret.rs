@@ -4,13 +4,14 @@
 //! It does not wipe memory.
 
 use std::{
-    fs::File,
-    io::Read,
+    io::ErrorKind,
     path::{Path, PathBuf},
 };
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+
+use crate::regular;
 
 /// Bytes of a secret at most.
 pub const SECRET_BYTES_MAX: usize = 64 * 1024;
@@ -76,8 +77,12 @@ impl SecretSource {
     /// Reads the secret, as it is: nothing is trimmed.
     pub fn read(&self) -> Result<Secret<Vec<u8>>, SecretError> {
         let bytes = match self {
-            Self::File(path) => read_file(path)
-                .map_err(|source| SecretError::File { path: path.clone(), source })?,
+            Self::File(path) => regular::read(path, SECRET_BYTES_MAX as u64).map_err(|source| {
+                match source.kind() {
+                    ErrorKind::FileTooLarge => SecretError::Long(self.to_string()),
+                    _ => SecretError::File { path: path.clone(), source },
+                }
+            })?,
             Self::Env(name) => std::env::var_os(name)
                 .ok_or_else(|| SecretError::Env(name.clone()))?
                 .into_encoded_bytes(),
@@ -105,12 +110,6 @@ impl std::fmt::Display for SecretSource {
             Self::Env(name) => write!(f, "environment variable `{name}`"),
         }
     }
-}
-
-fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(SECRET_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 #[cfg(test)]
