@@ -6,7 +6,6 @@
 //! configuration.
 
 mod control;
-mod expiry;
 mod status;
 
 use std::convert::Infallible;

@@ -4,9 +4,11 @@
 //! then is anything served. Stop (SIGTERM): not ready, a pause for whoever routes to us, no more
 //! connections, a deadline for those in flight, `log_close`, and the rest of the trail shipped.
 
+mod expiry;
 mod loads;
 mod material;
 mod stamps;
+mod stop;
 
 use std::io;
 use std::net::SocketAddr;
@@ -44,10 +46,16 @@ use crate::snapshot::{Snapshot, Snapshots};
 use crate::{Answered, Gateway};
 use loads::Loads;
 pub(crate) use loads::{Load, source};
+pub(crate) use material::Ends;
+use material::Served;
 use stamps::{Stamps, stamps};
+use stop::Stop;
 
 /// Time between two looks at the files, where they are watched.
 const WATCH_EVERY: Duration = Duration::from_secs(2);
+
+/// Time at the end for what runs beside: a load that hangs would be waited for without one.
+const LEAVE_AFTER: Duration = Duration::from_secs(1);
 
 /// Why a gateway does not start, or did not end as it should.
 #[derive(Debug, thiserror::Error)]
@@ -96,9 +104,8 @@ pub fn run(path: &Path) -> Result<(), RunError> {
         .gateway
         .workers
         .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
-    let (certificates, issuer) = material::load(config).map_err(RunError::Invalid)?;
-    let shared = |served: Option<_>| served.map(|served| Arc::new(ArcSwap::from_pointee(served)));
-    let certificates: Certificates = certificates.into_iter().map(shared).collect();
+    let (served, issuer) = material::load(config).map_err(RunError::Invalid)?;
+    let certificates = Certificates::new(served);
     // Addresses first: a start that fails for one must not leave another log in the spool.
     let doors = doors(config, &certificates, workers)?;
     let health = config.health.as_ref().map(|health| bind("health", health.address)).transpose()?;
@@ -132,10 +139,12 @@ pub fn run(path: &Path) -> Result<(), RunError> {
     for address in addresses {
         info!(%address, workers, "listening");
     }
-    background.block_on(async {
+    let ended = background.block_on(async {
         running.tell(&running.gateway.snapshots().current(), load).await;
         running.until_stopped(health, admin, listening).await
-    })
+    });
+    background.shutdown_timeout(LEAVE_AFTER);
+    ended
 }
 
 /// What one worker answers with: the gateway, and connections of its own.
@@ -196,44 +205,44 @@ impl Running {
                 .map_err(system("the admin listener cannot listen"))?;
             tokio::spawn(self.control(listener, reloads));
         }
-        let mut term =
-            signal(SignalKind::terminate()).map_err(system("signals cannot be received"))?;
+        let mut stop = Stop::listen().map_err(system("signals cannot be received"))?;
         let mut hup = signal(SignalKind::hangup()).map_err(system("signals cannot be received"))?;
         let mut keys = self.keep_keys_fresh();
-        let mut seen = self.stamps();
+        let mut seen = (self.stamps())();
         let mut watch = tokio::time::interval(WATCH_EVERY);
         self.ready.store(true, Ordering::Release);
         info!("ready");
         loop {
-            tokio::select! {
-                _ = term.recv() => break,
-                interrupted = tokio::signal::ctrl_c() => {
-                    interrupted.map_err(system("signals cannot be received"))?;
-                    break;
-                }
-                _ = hup.recv() => (keys, _) = self.reload(keys, "signal").await,
-                Some(reply) = asked.recv() => {
-                    let outcome;
-                    (keys, outcome) = self.reload(keys, "admin").await;
-                    // whoever asked may be gone
-                    let _ = reply.send(outcome);
-                }
+            let (trigger, reply) = tokio::select! {
+                () = stop.asked() => break,
+                _ = hup.recv() => ("signal", None),
+                Some(reply) = asked.recv() => ("admin", Some(reply)),
                 _ = watch.tick() => {
-                    let watched = self.gateway.snapshots().current().config().reload.watch;
-                    let now = if watched { self.stamps() } else { seen.clone() };
-                    if now != seen {
-                        seen = now;
-                        (keys, _) = self.reload(keys, "watch").await;
+                    if !self.gateway.snapshots().current().config().reload.watch {
+                        continue;
                     }
+                    let look = tokio::task::spawn_blocking(self.stamps());
+                    match stop.or("a look at the files", look).await {
+                        None => break,
+                        Some(Ok(now)) if now != seen => seen = now,
+                        Some(_) => continue,
+                    }
+                    ("watch", None)
                 }
+            };
+            let Some(outcome) = self.reload(&mut keys, trigger, &mut stop).await else { break };
+            if let Some(reply) = reply {
+                // whoever asked may be gone
+                let _ = reply.send(outcome);
             }
         }
         self.stop(listening, flushing, shipping).await
     }
 
-    fn stamps(&self) -> Stamps {
-        let snapshot = self.gateway.snapshots().current();
-        stamps(snapshot.config(), snapshot.ruleset().paths(), &self.started)
+    /// Looks at the files, wherever it is called.
+    fn stamps(&self) -> impl FnOnce() -> Stamps + Send + use<> {
+        let (snapshot, started) = (self.gateway.snapshots().current(), Arc::clone(&self.started));
+        move || stamps(snapshot.config(), snapshot.ruleset().paths(), &started)
     }
 
     /// Records at the end of each window what was counted in it.
@@ -321,10 +330,11 @@ impl Running {
     ) -> impl Future<Output = ()> + Send + use<> {
         let (ready, ledger) = (Arc::clone(&self.ready), self.ledger.clone());
         let (gateway, loads) = (Arc::clone(&self.gateway), self.loads.clone());
+        let ends = Arc::clone(&self.certificates.ends);
         let status = move || {
             let snapshot = gateway.snapshots().current();
             let ready = ready.load(Ordering::Acquire);
-            admin::status(ready, &ledger.status(), &snapshot, &loads.last())
+            admin::status(ready, &ledger.status(), &snapshot, &loads.last(), &ends.load())
         };
         let control = Control { reloads, status };
         async move {
@@ -334,8 +344,14 @@ impl Running {
     }
 
     /// Loads everything anew, and serves it if it is right. What cannot change while it runs
-    /// (listeners, the spool, Kafka) is reported and stays.
-    async fn reload(&self, keys: JoinHandle<()>, trigger: &str) -> (JoinHandle<()>, Outcome) {
+    /// (listeners, the spool, Kafka) is reported and stays. Nothing comes of it if a stop is asked
+    /// for before all is read.
+    async fn reload(
+        &self,
+        keys: &mut JoinHandle<()>,
+        trigger: &str,
+        stop: &mut Stop,
+    ) -> Option<Outcome> {
         let before = self.gateway.snapshots().current();
         let (path, base) = (self.path.clone(), Arc::clone(&before));
         let (started, last) = (Arc::clone(&self.started), self.loads.last());
@@ -343,30 +359,27 @@ impl Running {
         // Parsing takes its time, and so does the disk: no worker waits for either.
         let load = move || {
             let next = Snapshot::load(&path, Some(&base))?;
-            let certificates = material::certificates(&started)?;
+            let served = material::certificates(&started)?;
             let load = Load::taken(asked, &next, &base, &last);
-            Ok((next, certificates, load))
+            Ok((next, served, load))
         };
-        let (next, certificates, load) = match tokio::task::spawn_blocking(load).await {
+        let load = tokio::task::spawn_blocking(load);
+        let (next, served, load) = match stop.or("a load", load).await? {
             Ok(Ok(loaded)) => loaded,
             Ok(Err(problems)) => {
                 let problems: Vec<Problem> = problems;
                 let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-                return (keys, self.refused(&before, trigger, problems).await);
+                return Some(self.refused(&before, trigger, problems).await);
             }
             Err(error) => {
                 error!(%error, "reload");
                 let problems = vec!["the load did not end".to_owned()];
-                return (keys, self.refused(&before, trigger, problems).await);
+                return Some(self.refused(&before, trigger, problems).await);
             }
         };
         let kept = self.unchanged(next.config());
         // New connections see the certificates that are in the files now.
-        for (served, new) in self.certificates.iter().zip(certificates) {
-            if let (Some(served), Some(new)) = (served, new) {
-                served.store(Arc::new(new));
-            }
-        }
+        self.certificates.replace(served);
         let next = self.gateway.snapshots().replace(next);
         next.candidate().log();
         self.tell(&next, load).await;
@@ -374,11 +387,11 @@ impl Running {
         let outcome = Outcome { problems: Vec::new(), kept, candidate };
         let same_keys = Arc::ptr_eq(before.issuers(), next.issuers());
         loads::retire(before);
-        if same_keys {
-            return (keys, outcome);
+        if !same_keys {
+            keys.abort();
+            *keys = self.keep_keys_fresh();
         }
-        keys.abort();
-        (self.keep_keys_fresh(), outcome)
+        Some(outcome)
     }
 
     /// The sections that a reload cannot change and that are others now, held each time against
@@ -507,8 +520,30 @@ fn binary_digest() -> String {
     digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// What each listener shows, if it speaks TLS.
-type Certificates = Vec<Option<Arc<ArcSwap<ServerConfig>>>>;
+/// What each listener shows, if it speaks TLS, and when that ends.
+struct Certificates {
+    tls: Vec<Option<Arc<ArcSwap<ServerConfig>>>>,
+    ends: Arc<ArcSwap<Vec<Ends>>>,
+}
+
+impl Certificates {
+    fn new(Served { tls, ends }: Served) -> Self {
+        let shared = |tls: Option<_>| tls.map(|tls| Arc::new(ArcSwap::from_pointee(tls)));
+        Self {
+            tls: tls.into_iter().map(shared).collect(),
+            ends: Arc::new(ArcSwap::from_pointee(ends)),
+        }
+    }
+
+    fn replace(&self, Served { tls, ends }: Served) {
+        for (shown, new) in self.tls.iter().zip(tls) {
+            if let (Some(shown), Some(new)) = (shown, new) {
+                shown.store(Arc::new(new));
+            }
+        }
+        self.ends.store(Arc::new(ends));
+    }
+}
 
 fn bind(name: &str, address: SocketAddr) -> Result<std::net::TcpListener, RunError> {
     let bound = std::net::TcpListener::bind(address);
@@ -523,7 +558,7 @@ fn doors(
     workers: usize,
 ) -> Result<Vec<Door>, RunError> {
     let mut doors = Vec::with_capacity(config.listeners.len());
-    for (listener, tls) in config.listeners.iter().zip(certificates) {
+    for (listener, tls) in config.listeners.iter().zip(&certificates.tls) {
         let options = DoorOptions {
             name: listener.name.clone(),
             address: listener.address,

@@ -3,7 +3,7 @@
 use std::{
     fs,
     os::unix::fs::symlink,
-    process::ExitStatus,
+    process::{Command, ExitStatus},
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::Duration,
@@ -12,7 +12,7 @@ use std::{
 use fixtures::{
     certs::Certs,
     client::{Client, Connection, Request},
-    harness::{Portcullis, Setting, Setup, Signal, wait_for},
+    harness::{Portcullis, Setting, Setup, Signal, free_port, wait_for},
     record::{number, text},
 };
 
@@ -353,6 +353,27 @@ fn a_certificate_that_is_wrong_is_not_taken() {
     fs::write(setting.dir().join("tls.key"), key).expect("write");
     assert!(reload(&mut setting).0);
     assert_eq!(status(&setting, "/public"), 404, "taken whole");
+}
+
+/// Whoever opens a pipe waits for who writes to it.
+#[test]
+fn a_pipe_in_place_of_a_certificate_holds_up_nothing() {
+    let port = free_port().expect("a port");
+    let admin = format!("admin:\n  address: 127.0.0.1:{port}\npolicies:\n");
+    let setup = Setup::default().change("policies:\n", &admin);
+    let mut setting = Setting::start("pipe", &setup).expect("the product");
+    let certificate = setting.dir().join("tls.crt");
+    fs::remove_file(&certificate).expect("removed");
+    assert!(Command::new("mkfifo").arg(&certificate).status().expect("mkfifo").success());
+    let admin = Client::plain(([127, 0, 0, 1], port).into());
+    let status = admin.get("/status", &[]).expect("an answer").text();
+    let status: serde_json::Value = serde_json::from_str(&status).expect("JSON");
+    assert!(text(&status, "/certificates/0/not_after").ends_with('Z'), "{status}");
+    let (accepted, event) = reload(&mut setting);
+    assert!(!accepted && event.contains("not a regular file"), "{event}");
+    let health = Client::plain(setting.health()).get("/livez", &[]).expect("an answer");
+    assert_eq!(health.status(), 200);
+    assert!(setting.gateway.stop().expect("stop").success());
 }
 
 #[test]

@@ -1,22 +1,25 @@
 //! How the gateway is, as one JSON document.
 
 use ledger::{Health, Status};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
 
-use super::expiry::not_after;
 use crate::candidate::Candidate;
-use crate::config::Config;
-use crate::run::{Load, source};
+use crate::run::{Ends, Load, source};
 use crate::snapshot::Snapshot;
 
 /// Problems of the last load that are told; all are counted.
 const PROBLEMS_MAX: usize = 16;
 
-/// The log, the spool, what is in force, what became of the last load, and when each certificate file's first certificate ends
-/// (`null` if that cannot be read).
-pub(crate) fn status(ready: bool, ledger: &Status, snapshot: &Snapshot, load: &Load) -> Value {
+/// The log, the spool, what is in force, what became of the last load, and when the first
+/// certificate that each listener shows ends (`null` if that cannot be read). It reads no file: one
+/// that hangs would take whatever else is answered beside it.
+pub(crate) fn status(
+    ready: bool,
+    ledger: &Status,
+    snapshot: &Snapshot,
+    load: &Load,
+    certificates: &[Ends],
+) -> Value {
     let record = match &ledger.health {
         Health::Ok => "ok",
         Health::Full => "full",
@@ -71,7 +74,7 @@ pub(crate) fn status(ready: bool, ledger: &Status, snapshot: &Snapshot, load: &L
             "problem_count": load.problems.len(),
             "problems": load.problems.iter().take(PROBLEMS_MAX).collect::<Vec<_>>(),
         },
-        "certificates": certificates(snapshot.config()),
+        "certificates": certificates.iter().map(end).collect::<Vec<_>>(),
     })
 }
 
@@ -86,14 +89,6 @@ fn candidate(candidate: &Candidate) -> Value {
     }
 }
 
-fn certificates(config: &Config) -> Vec<Value> {
-    let ends = |path| {
-        let first = CertificateDer::pem_file_iter(path).ok()?.next()?.ok()?;
-        not_after(&first)
-    };
-    let told = config.listeners.iter().filter_map(|listener| {
-        let tls = listener.transport.tls()?;
-        Some(json!({"listener": listener.name, "not_after": ends(&tls.certificate)}))
-    });
-    told.collect()
+fn end(Ends { listener, not_after }: &Ends) -> Value {
+    json!({"listener": listener, "not_after": not_after})
 }

@@ -1,5 +1,6 @@
 //! Certificates and keys, from the files that the configuration names: read at the start, and
-//! certificates at each reload. Whatever is wrong with any of them is said at once.
+//! certificates at each reload. Whatever is wrong with any of them is said at once, and when a
+//! certificate ends is kept with it, so that whoever asks waits for no file.
 
 use std::path::Path;
 
@@ -9,11 +10,30 @@ use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
+use super::expiry::not_after;
 use crate::config::{AuditKeys, Config, Problem, Tls, TlsVersion};
 use crate::listen::{self, Oldest};
+use crate::regular;
 
-/// What each listener shows, in their order, if it speaks TLS.
-pub(super) type Served = Vec<Option<ServerConfig>>;
+/// Bytes of a file of certificates and of a note, at most.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// What the listeners show.
+#[derive(Debug, Default)]
+pub(super) struct Served {
+    /// Of each, in their order, if it speaks TLS.
+    pub(super) tls: Vec<Option<ServerConfig>>,
+    /// Of those that speak TLS.
+    pub(super) ends: Vec<Ends>,
+}
+
+/// When the first certificate that a listener shows ends.
+#[derive(Debug, Clone)]
+pub(crate) struct Ends {
+    pub(crate) listener: String,
+    /// As RFC 3339 writes it; `None` if that cannot be read.
+    pub(crate) not_after: Option<String>,
+}
 
 /// TLS of every listener, and the record's issuer.
 ///
@@ -37,10 +57,14 @@ pub(super) fn load(config: &Config) -> Result<(Served, Issuer), Vec<Problem>> {
 /// # Errors
 /// Every problem.
 pub(super) fn certificates(config: &Config) -> Result<Served, Vec<Problem>> {
-    let (mut served, mut problems) = (Vec::new(), Vec::new());
+    let (mut served, mut problems) = (Served::default(), Vec::new());
     for (listener, site) in config.listeners.iter().zip(&config.sites.tls) {
-        match listener.transport.tls().map(server_config).transpose() {
-            Ok(config) => served.push(config),
+        match listener.transport.tls().map(shown).transpose() {
+            Ok(None) => served.tls.push(None),
+            Ok(Some((tls, not_after))) => {
+                served.tls.push(Some(tls));
+                served.ends.push(Ends { listener: listener.name.clone(), not_after });
+            }
             Err(problem) => {
                 problems.push(site.problem(format!("listener `{}`: {problem}", listener.name)));
             }
@@ -49,12 +73,16 @@ pub(super) fn certificates(config: &Config) -> Result<Served, Vec<Problem>> {
     if problems.is_empty() { Ok(served) } else { Err(problems) }
 }
 
-fn server_config(tls: &Tls) -> Result<ServerConfig, String> {
+/// What a listener shows, and when its first certificate ends.
+fn shown(tls: &Tls) -> Result<(ServerConfig, Option<String>), String> {
     let Tls { certificate, key, min_version } = tls;
     let failed = |problem: String| format!("`{}`: {problem}", certificate.display());
-    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(certificate)
-        .and_then(Iterator::collect)
-        .map_err(|error| failed(error.to_string()))?;
+    let pem = regular::read(certificate, FILE_BYTES_MAX);
+    let pem = pem.map_err(|error| failed(error.to_string()))?;
+    let chain: Result<Vec<CertificateDer<'static>>, _> =
+        CertificateDer::pem_slice_iter(&pem).collect();
+    let chain = chain.map_err(|error| failed(error.to_string()))?;
+    let not_after = chain.first().and_then(|first| not_after(first));
     let key = key.read().map_err(|error| chained(&error))?;
     let key = PrivateKeyDer::from_pem_slice(key.expose())
         .map_err(|error| failed(format!("its private key: {error}")))?;
@@ -62,7 +90,9 @@ fn server_config(tls: &Tls) -> Result<ServerConfig, String> {
         TlsVersion::V12 => Oldest::Tls12,
         TlsVersion::V13 => Oldest::Tls13,
     };
-    listen::server_config(chain, key, oldest).map_err(|error| failed(chained(&error)))
+    let tls = listen::server_config(chain, key, oldest);
+    let tls = tls.map_err(|error| failed(chained(&error)))?;
+    Ok((tls, not_after))
 }
 
 fn issuer(keys: &AuditKeys) -> Result<Issuer, String> {
@@ -72,7 +102,8 @@ fn issuer(keys: &AuditKeys) -> Result<Issuer, String> {
     let private =
         PrivateKey::from_pem(pem).map_err(|error| format!("the issuer's private key: {error}"))?;
     let text = |path: &Path| {
-        std::fs::read_to_string(path).map_err(|error| format!("`{}`: {error}", path.display()))
+        regular::text(path, FILE_BYTES_MAX)
+            .map_err(|error| format!("`{}`: {error}", path.display()))
     };
     let root = VerifierKey::parse(text(&keys.root)?.trim())
         .map_err(|error| format!("`{}`: {error}", keys.root.display()))?;
