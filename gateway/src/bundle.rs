@@ -37,6 +37,9 @@ pub struct Bundle {
     pub declared: Declared,
     /// A manifest matched.
     pub sealed: bool,
+    /// The text of the files that label it, by name: what both were taken from, for whoever has to
+    /// see it again.
+    pub labels: BTreeMap<String, String>,
     /// What the file system said of the files, if they were read from it.
     pub stamps: Stamps,
 }
@@ -82,8 +85,9 @@ impl Bundle {
             }
             let (declared, sealed) = read?;
             let Seen { files, stamps } = seen;
-            let source = source(directory, without_labels(files), like)?;
-            return Ok(Self { source, declared, sealed, stamps });
+            let (files, labels) = without_labels(files);
+            let source = source(directory, files, like)?;
+            return Ok(Self { source, declared, sealed, labels, stamps });
         }
         Err(vec![failure])
     }
@@ -131,8 +135,9 @@ impl Bundle {
 pub fn unsealed(directory: &Path, like: Source) -> Result<Bundle, Vec<Problem>> {
     let files = settled(directory)?;
     let declared = manifest::revision(directory, &files)?;
-    let source = source(directory, without_labels(files), like)?;
-    Ok(Bundle { source, declared, sealed: false, stamps: Stamps::default() })
+    let (files, labels) = without_labels(files);
+    let source = source(directory, files, like)?;
+    Ok(Bundle { source, declared, sealed: false, labels, stamps: Stamps::default() })
 }
 
 /// What the manifest of `directory` has against the files that lie there, for which a gateway would
@@ -191,11 +196,11 @@ fn source(directory: &Path, files: Files, like: Source) -> Result<Source, Vec<Pr
     if problems.is_empty() { Ok(source) } else { Err(problems) }
 }
 
-/// The files that are the set's own: without what labels it.
-fn without_labels(mut files: Files) -> Files {
-    files.remove(MANIFEST);
-    files.remove(REVISION);
-    files
+/// The files that are the set's own, and those that label it.
+fn without_labels(mut files: Files) -> (Files, Files) {
+    let labels = files.extract_if(.., |path, _| [MANIFEST, REVISION].contains(&path.as_str()));
+    let labels = labels.collect();
+    (files, labels)
 }
 
 fn changing(directory: &Path) -> Problem {
@@ -207,11 +212,16 @@ fn at_start(path: &Path, message: String) -> Problem {
 }
 
 /// Puts a file in the place of another at once, and on the disk: written beside, synced, renamed,
-/// and the directory synced. The name beside begins with a dot, which no read takes up.
+/// and the directory synced. The name beside begins with a dot, which no read takes up; whatever
+/// lies there, what a kill left of a write or a pipe that nobody reads, goes first.
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let beside = path.with_file_name(format!(".{name}.new"));
-    let written = File::create(&beside).and_then(|mut file| {
+    match fs::remove_file(&beside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let written = File::create_new(&beside).and_then(|mut file| {
         file.write_all(bytes)?;
         file.sync_all()
     });

@@ -2,7 +2,8 @@
 //! start can begin with, and what replay and explanations ask recorded decisions of.
 //!
 //! `last` names the newest. A file is trusted no further than its digests: whoever loads one
-//! compares those of what comes out. The directory belongs to one gateway; copies of its files may
+//! compares those of what comes out, and a set is sealed if its manifest, which is kept with it,
+//! matches. The directory belongs to one gateway; copies of its files may
 //! lie together with those of others.
 
 use std::borrow::Cow;
@@ -17,9 +18,14 @@ use serde::{Deserialize, Serialize};
 use verdict::{Digests, Policies, Source};
 
 use super::{Bundle, Declared, Stamps, replace};
+use crate::config::Problem;
+use crate::regular;
 
 /// Names the set that was put in force last.
 const LAST: &str = "last";
+
+/// Bytes of a file of this directory, at most.
+const FILE_BYTES_MAX: u64 = 256 << 20;
 
 const ENDING: &str = "json";
 const FORMAT: u32 = 1;
@@ -62,9 +68,11 @@ pub enum KeptError {
 struct Stored<'a> {
     format: u32,
     digests: Cow<'a, Digests>,
+    /// As the labels say it, which were not kept before this version.
     revision: Option<Cow<'a, str>>,
     author: Option<Cow<'a, str>>,
-    sealed: bool,
+    #[serde(default)]
+    labels: Cow<'a, BTreeMap<String, String>>,
     annotations: Cow<'a, BTreeSet<String>>,
     global: Cow<'a, BTreeSet<String>>,
     files: Cow<'a, BTreeMap<String, String>>,
@@ -91,12 +99,21 @@ impl Kept {
         let name = digests.set();
         let path = file(&self.directory, &name);
         if !is_there(&path, bundle) {
-            replace(&path, &serde_json::to_vec(&stored(bundle, digests))?)?;
+            let bytes = serde_json::to_vec(&stored(bundle, digests))?;
+            if u64::try_from(bytes.len()).is_ok_and(|length| length > FILE_BYTES_MAX) {
+                return Err(io::Error::from(io::ErrorKind::FileTooLarge));
+            }
+            replace(&path, &bytes)?;
         }
         // The newest is the one put in force last, also if it was there before.
         File::options().append(true).open(&path)?.set_modified(SystemTime::now())?;
         replace(&self.directory.join(LAST), format!("{name}\n").as_bytes())?;
-        self.prune(&path)
+        // The set is kept, and `last` names it, whatever becomes of those that are too old.
+        if let Err(error) = self.prune(&path) {
+            let directory = self.directory.display();
+            tracing::error!(%error, %directory, "sets that are too many cannot be let go of");
+        }
+        Ok(())
     }
 
     /// No start begins with any set that is kept now.
@@ -109,7 +126,7 @@ impl Kept {
 
     /// A set is there under these digests.
     pub fn has(&self, digests: &Digests) -> bool {
-        file(&self.directory, &digests.set()).exists()
+        file(&self.directory, &digests.set()).is_file()
     }
 
     fn prune(&self, in_force: &Path) -> io::Result<()> {
@@ -117,8 +134,17 @@ impl Kept {
         for entry in fs::read_dir(&self.directory)? {
             let entry = entry?;
             let path = entry.path();
-            if is_set(&path) && path != in_force {
-                sets.push((entry.metadata()?.modified()?, path));
+            if !is_set(&path) || path == in_force {
+                continue;
+            }
+            // What somebody else put there is not ours to remove.
+            let metadata = entry.metadata()?;
+            match metadata.is_file() {
+                true => sets.push((metadata.modified()?, path)),
+                false => {
+                    let path = path.display();
+                    tracing::warn!(%path, "it is called as a kept set is, is no file, and is left alone");
+                }
             }
         }
         sets.sort();
@@ -132,7 +158,7 @@ impl Kept {
     /// [`KeptError`].
     pub fn last(&self) -> Result<(Bundle, Policies), KeptError> {
         let path = self.directory.join(LAST);
-        let name = match fs::read_to_string(&path) {
+        let name = match regular::text(&path, FILE_BYTES_MAX) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(KeptError::None(self.directory.clone()));
             }
@@ -165,19 +191,31 @@ pub fn find(directory: &Path, digests: &Digests) -> Result<(Bundle, Policies), K
 
 /// Loads a kept set. Another embedded schema than the one it was kept with makes other digests.
 fn load(path: &Path, to_serve: bool) -> Result<(Bundle, Policies), KeptError> {
-    let bytes = fs::read(path).map_err(|source| KeptError::Io { path: path.to_owned(), source })?;
+    let bytes = regular::read(path, FILE_BYTES_MAX)
+        .map_err(|source| KeptError::Io { path: path.to_owned(), source })?;
     let broken = |reason: String| KeptError::Broken { path: path.to_owned(), reason };
     let stored: Stored<'_> =
         serde_json::from_slice(&bytes).map_err(|error| broken(error.to_string()))?;
-    let Stored { format, digests, revision, author, sealed, annotations, global, files } = stored;
+    let Stored { format, digests, revision, author, labels, annotations, global, files } = stored;
     if format != FORMAT {
         return Err(broken(format!("its format is {format}, not {FORMAT}")));
     }
-    let (annotations, global) = (annotations.into_owned(), global.into_owned());
-    let like = Source { annotations, global, ..Source::default() };
-    let mut source = super::source(parent(path), files.into_owned(), like).map_err(|problems| {
+    let first = |problems: Vec<Problem>| {
         broken(problems.first().map(ToString::to_string).unwrap_or_default())
-    })?;
+    };
+    let (annotations, global) = (annotations.into_owned(), global.into_owned());
+    let (files, labels) = (files.into_owned(), labels.into_owned());
+    let said =
+        Declared { revision: revision.map(Cow::into_owned), author: author.map(Cow::into_owned) };
+    let (declared, sealed) = match labels.is_empty() {
+        true => (said, false),
+        false => {
+            let all = files.clone().into_iter().chain(labels.clone()).collect();
+            Bundle::of(parent(path), &all, false).map_err(first)?
+        }
+    };
+    let like = Source { annotations, global, ..Source::default() };
+    let mut source = super::source(parent(path), files, like).map_err(first)?;
     source.now_ms = source.now_ms.filter(|_| to_serve);
     let policies = Policies::load(&source).map_err(|problems| {
         broken(problems.first().map(ToString::to_string).unwrap_or_default())
@@ -187,13 +225,11 @@ fn load(path: &Path, to_serve: bool) -> Result<(Bundle, Policies), KeptError> {
             "it is not the set that was kept, or this version's schema is another".to_owned(),
         ));
     }
-    let (revision, author) = (revision.map(Cow::into_owned), author.map(Cow::into_owned));
-    let declared = Declared { revision, author };
-    Ok((Bundle { source, declared, sealed, stamps: Stamps::default() }, policies))
+    Ok((Bundle { source, declared, sealed, labels, stamps: Stamps::default() }, policies))
 }
 
 fn stored<'a>(bundle: &'a Bundle, digests: &'a Digests) -> Stored<'a> {
-    let Bundle { source, declared, sealed, .. } = bundle;
+    let Bundle { source, declared, labels, .. } = bundle;
     let Source { files, annotations, global, .. } = source;
     let Declared { revision, author } = declared;
     Stored {
@@ -201,7 +237,7 @@ fn stored<'a>(bundle: &'a Bundle, digests: &'a Digests) -> Stored<'a> {
         digests: Cow::Borrowed(digests),
         revision: revision.as_deref().map(Cow::Borrowed),
         author: author.as_deref().map(Cow::Borrowed),
-        sealed: *sealed,
+        labels: Cow::Borrowed(labels),
         annotations: Cow::Borrowed(annotations),
         global: Cow::Borrowed(global),
         files: Cow::Borrowed(files),
@@ -210,13 +246,20 @@ fn stored<'a>(bundle: &'a Bundle, digests: &'a Digests) -> Stored<'a> {
 
 /// The file holds this set as it is, labels included.
 fn is_there(path: &Path, bundle: &Bundle) -> bool {
-    let stored =
-        fs::read(path).ok().and_then(|bytes| serde_json::from_slice::<Stored<'_>>(&bytes).ok());
-    stored.is_some_and(|stored| {
+    let bytes = match regular::read(path, FILE_BYTES_MAX) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return false,
+        Err(error) => {
+            let path = path.display();
+            tracing::warn!(%error, %path, "what is there in place of this set is replaced by it");
+            return false;
+        }
+        Ok(bytes) => bytes,
+    };
+    serde_json::from_slice::<Stored<'_>>(&bytes).is_ok_and(|stored| {
         stored.format == FORMAT
             && stored.revision.as_deref() == bundle.declared.revision.as_deref()
             && stored.author.as_deref() == bundle.declared.author.as_deref()
-            && stored.sealed == bundle.sealed
+            && *stored.labels == bundle.labels
             && *stored.annotations == bundle.source.annotations
             && *stored.global == bundle.source.global
             && *stored.files == bundle.source.files

@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use verdict::Policies;
 
 use super::*;
+use crate::regular::pipe;
 
 /// A set that loads; `score` is what its guardrail refuses from.
 fn write(root: &Path, score: u32) {
@@ -229,6 +230,96 @@ fn a_kept_set_that_was_changed_is_not_taken() {
     assert!(kept.last().unwrap_err().to_string().contains("not the set that was kept"));
     fs::write(kept.directory.join("last"), "../policies\n").unwrap();
     assert!(kept.last().unwrap_err().to_string().contains("it names no set"));
+}
+
+/// Whoever opens a pipe waits for its other end, and a device has no end.
+#[test]
+fn what_lies_in_place_of_a_kept_set_is_not_read_and_goes() {
+    let directory = tempfile::tempdir().unwrap();
+    let (root, kept) = (directory.path().join("policies"), kept(directory.path(), 2));
+    write(&root, 1);
+    let bundle = read(&root).unwrap();
+    let digests = Policies::load(&bundle.source).unwrap().digests().clone();
+    let set = format!("{}.json", digests.set());
+    let puts: [&dyn Fn(&Path); 2] = [&pipe, &|path: &Path| symlink("/dev/zero", path).unwrap()];
+    for put in puts {
+        for name in [set.as_str(), "last", &format!(".{set}.new"), ".last.new"] {
+            kept.keep(&bundle, &digests).unwrap();
+            let path = kept.directory.join(name);
+            let _ = fs::remove_file(&path);
+            put(&path);
+            if !name.starts_with('.') {
+                let KeptError::Io { source, .. } = kept.last().unwrap_err() else { panic!() };
+                assert_eq!(source.to_string(), "not a regular file");
+            }
+            assert_eq!(kept.has(&digests), name != set);
+            if name == set {
+                assert!(matches!(find(&kept.directory, &digests), Err(KeptError::Io { .. })));
+            } else {
+                // so that it is written anew
+                fs::remove_file(kept.directory.join(&set)).unwrap();
+            }
+            kept.keep(&bundle, &digests).unwrap();
+            assert!(kept.last().unwrap().0.is_same(&bundle), "{name}");
+        }
+    }
+}
+
+#[test]
+fn what_is_called_as_a_set_and_is_none_is_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let (root, kept) = (directory.path().join("policies"), kept(directory.path(), 1));
+    fs::create_dir_all(&kept.directory).unwrap();
+    let there = ["0", "1"].map(|name| kept.directory.join(format!("{}.json", name.repeat(64))));
+    fs::create_dir(&there[0]).unwrap();
+    pipe(&there[1]);
+    for score in [1, 2, 3] {
+        write(&root, score);
+        let bundle = read(&root).unwrap();
+        let digests = Policies::load(&bundle.source).unwrap().digests().clone();
+        kept.keep(&bundle, &digests).unwrap();
+        assert!(kept.last().unwrap().0.is_same(&bundle));
+        assert_eq!(names(&kept), 3, "what is none, and the one in force");
+    }
+    assert!(there.iter().all(|path| path.exists()));
+}
+
+#[test]
+fn a_kept_set_is_sealed_if_its_manifest_matches() {
+    let directory = tempfile::tempdir().unwrap();
+    let (root, kept) = (directory.path().join("policies"), kept(directory.path(), 2));
+    write(&root, 1);
+    fs::write(root.join(REVISION), "revision: r-1\n").unwrap();
+    let check = |change: &dyn Fn(String) -> String, want: Result<bool, &str>| {
+        let bundle = read(&root).unwrap();
+        let digests = Policies::load(&bundle.source).unwrap().digests().clone();
+        kept.keep(&bundle, &digests).unwrap();
+        let path = kept.directory.join(format!("{}.json", digests.set()));
+        fs::write(&path, change(fs::read_to_string(&path).unwrap())).unwrap();
+        match (kept.last(), want) {
+            (Ok((bundle, _)), Ok(sealed)) => {
+                assert_eq!(bundle.sealed, sealed);
+                assert_eq!(bundle.declared, declared(Some("r-1"), None));
+            }
+            (Err(error), Err(want)) => assert!(error.to_string().contains(want), "{error}"),
+            (loaded, want) => panic!("{:?} instead of {want:?}", loaded.map(|(b, _)| b.sealed)),
+        }
+    };
+    // Words that older versions believed.
+    let by_hand = |text: String| text.replacen('{', "{\"sealed\":true,", 1);
+    check(&|text| text, Ok(false));
+    check(&by_hand, Ok(false));
+    let without_labels = |text: String| {
+        let mut set: serde_json::Value = serde_json::from_str(&by_hand(text)).unwrap();
+        set.as_object_mut().unwrap().remove("labels");
+        set.to_string()
+    };
+    check(&without_labels, Ok(false));
+    let empty = |text: String| text.replacen("\"REVISION\"", "\"MANIFEST\":\"\",\"REVISION\"", 1);
+    check(&empty, Err("not a whole manifest"));
+    seal(&root, Declared::default()).unwrap();
+    check(&|text| text, Ok(true));
+    check(&|text| text.replace("  guardrails/", "  guardrail/"), Err("is missing"));
 }
 
 #[test]

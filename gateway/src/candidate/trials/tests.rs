@@ -81,8 +81,8 @@ fn set() -> Arc<PolicySet> {
     ]);
     let source = Source { files, ..Source::default() };
     let policies = Policies::load(&source).unwrap();
-    let bundle =
-        Bundle { source, declared: Declared::default(), sealed: false, stamps: Stamps::default() };
+    let (declared, stamps) = (Declared::default(), Stamps::default());
+    let bundle = Bundle { source, declared, sealed: false, labels: BTreeMap::new(), stamps };
     Arc::new(PolicySet { policies, bundle, set_aside: Vec::new() })
 }
 
