@@ -13,10 +13,14 @@ use std::path::{Path, PathBuf};
 use signals::{RuleFile, RuleSettings, Rules, UnfitRuleSetting, Wanted};
 
 use crate::config::{self, Glob, Problem, RuleFiles};
+use crate::regular;
 pub use changes::RuleChanges;
 
-/// Bytes of one rule file, at most, and of all that one set reads.
+/// Bytes of one rule file, at most.
 pub const FILE_BYTES_MAX: u64 = 8 << 20;
+/// Bytes of all files that one set reads, at most, each as often as it is named: twenty times the
+/// OWASP CRS.
+pub const SET_BYTES_MAX: u64 = 16 << 20;
 /// Files that one set reads, at most.
 pub const FILES_MAX: usize = 4096;
 
@@ -36,6 +40,13 @@ pub struct Ruleset {
 struct Read {
     named: Vec<RuleFile>,
     fetched: Vec<(Asked, Vec<RuleFile>)>,
+}
+
+/// What one set may still read.
+#[derive(Debug, Clone, Copy)]
+struct Room {
+    files: usize,
+    bytes: u64,
 }
 
 /// A file that another one names.
@@ -111,7 +122,7 @@ impl Ruleset {
     }
 
     fn of_files(files: &[RuleFiles], before: Option<&Self>) -> Result<Self, Vec<Problem>> {
-        let named = named(files)?;
+        let named = named(files, &mut Room::default())?;
         if let Some(before) = before.filter(|before| before.read.is_same(&named)) {
             return Ok(before.clone());
         }
@@ -123,16 +134,16 @@ impl Ruleset {
     /// # Errors
     /// Every problem.
     pub fn compile(named: Vec<RuleFile>) -> Result<Self, Vec<Problem>> {
-        let fetched = RefCell::new(Vec::new());
+        let mut room = Room::default();
+        for file in &named {
+            let told = |message| vec![at_start(file.name.clone(), message)];
+            room.take(file.text.len()).map_err(told)?;
+        }
+        let read = RefCell::new((room, Vec::new()));
         let fetch = |wanted: Wanted<'_>| {
             let asked = Asked::of(wanted);
-            let files = asked.read()?;
-            let mut fetched = fetched.borrow_mut();
-            let count: usize =
-                fetched.iter().map(|(_, files): &(_, Vec<RuleFile>)| files.len()).sum();
-            if count + files.len() > FILES_MAX {
-                return Err(format!("more than {FILES_MAX} files"));
-            }
+            let (room, fetched) = &mut *read.borrow_mut();
+            let files = asked.read(room)?;
             fetched.push((asked, files.clone()));
             Ok(files)
         };
@@ -140,7 +151,8 @@ impl Ruleset {
         for notice in rules.notices() {
             tracing::info!(%notice, "rules");
         }
-        Ok(Self::of(rules, Read { named, fetched: fetched.into_inner() }))
+        let (_, fetched) = read.into_inner();
+        Ok(Self::of(rules, Read { named, fetched }))
     }
 
     /// As the files have them.
@@ -154,8 +166,42 @@ impl Ruleset {
 impl Read {
     /// Whether the files are what they were: these, and those that they name.
     fn is_same(&self, named: &[RuleFile]) -> bool {
-        self.named == named
-            && self.fetched.iter().all(|(asked, files)| asked.read().is_ok_and(|now| now == *files))
+        let mut room = Room::default();
+        let is_same = |(asked, files): &(Asked, Vec<RuleFile>)| {
+            asked.read(&mut room).is_ok_and(|now| now == *files)
+        };
+        self.named == named && self.fetched.iter().all(is_same)
+    }
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self { files: FILES_MAX, bytes: SET_BYTES_MAX }
+    }
+}
+
+impl Room {
+    /// Reads a file, if there is room for it.
+    fn read(&mut self, path: &Path) -> Result<RuleFile, String> {
+        let text = regular::read(path, FILE_BYTES_MAX.min(self.bytes));
+        let text = text.map_err(|error| match error.kind() {
+            io::ErrorKind::FileTooLarge if self.bytes < FILE_BYTES_MAX => Self::full(),
+            _ => error.to_string(),
+        })?;
+        self.take(text.len())?;
+        Ok(RuleFile { name: path.display().to_string(), text })
+    }
+
+    fn take(&mut self, length: usize) -> Result<(), String> {
+        let files = self.files.checked_sub(1);
+        let files = files.ok_or_else(|| format!("more than {FILES_MAX} files for one set"))?;
+        let bytes = u64::try_from(length).ok().and_then(|length| self.bytes.checked_sub(length));
+        *self = Self { files, bytes: bytes.ok_or_else(Self::full)? };
+        Ok(())
+    }
+
+    fn full() -> String {
+        format!("more than {SET_BYTES_MAX} bytes in all files of one set")
     }
 }
 
@@ -171,47 +217,41 @@ impl Asked {
         }
     }
 
-    fn read(&self) -> Result<Vec<RuleFile>, String> {
+    fn read(&self, room: &mut Room) -> Result<Vec<RuleFile>, String> {
         let beside = |from: &str| Path::new(from).parent().unwrap_or(Path::new("")).to_owned();
         match self {
             Self::Include { from, pattern } => {
                 let glob = Glob::parse(pattern).map_err(str::to_owned)?.below(&beside(from));
-                matching(&glob).map_err(|error| error.to_string())
+                matching(&glob, room)
             }
-            Self::Data { from, name } => {
-                let path = beside(from).join(name);
-                let file = file(&path).map_err(|error| format!("`{}`: {error}", path.display()))?;
-                Ok(vec![file])
-            }
+            Self::Data { from, name } => Ok(vec![one(&beside(from).join(name), room)?]),
         }
     }
 }
 
 /// The files that a configuration names, in its order, and of one glob by name.
-fn named(files: &[RuleFiles]) -> Result<Vec<RuleFile>, Vec<Problem>> {
+fn named(files: &[RuleFiles], room: &mut Room) -> Result<Vec<RuleFile>, Vec<Problem>> {
     let (mut named, mut problems) = (Vec::new(), Vec::new());
     for RuleFiles { glob, site } in files {
-        match matching(glob) {
+        match matching(glob, room) {
             Ok(found) if found.is_empty() => {
                 problems.push(site.problem("no file is called so".to_owned()));
             }
             Ok(found) => named.extend(found),
-            Err(error) => problems.push(site.problem(error.to_string())),
+            Err(error) => problems.push(site.problem(error)),
         }
     }
     if problems.is_empty() { Ok(named) } else { Err(problems) }
 }
 
 /// The files of a glob, by name.
-fn matching(glob: &Glob) -> io::Result<Vec<RuleFile>> {
+fn matching(glob: &Glob, room: &mut Room) -> Result<Vec<RuleFile>, String> {
     let directory = match glob.directory.as_os_str().is_empty() {
         true => Path::new("."),
         false => &glob.directory,
     };
     let mut paths = Vec::new();
-    let told = |error: io::Error| {
-        io::Error::new(error.kind(), format!("`{}`: {error}", directory.display()))
-    };
+    let told = |error: io::Error| format!("`{}`: {error}", directory.display());
     for entry in fs::read_dir(directory).map_err(told)? {
         let name = entry.map_err(told)?.file_name();
         if name.to_str().is_some_and(|name| glob.matches(name)) {
@@ -219,21 +259,11 @@ fn matching(glob: &Glob) -> io::Result<Vec<RuleFile>> {
         }
     }
     paths.sort();
-    let read = |path: &PathBuf| {
-        file(path)
-            .map_err(|error| io::Error::new(error.kind(), format!("`{}`: {error}", path.display())))
-    };
-    paths.iter().map(read).collect()
+    paths.iter().map(|path| one(path, room)).collect()
 }
 
-fn file(path: &Path) -> io::Result<RuleFile> {
-    let metadata = fs::metadata(path)?;
-    // Reading a pipe or a device might never end.
-    if !metadata.is_file() || metadata.len() > FILE_BYTES_MAX {
-        let message = format!("not a file of at most {FILE_BYTES_MAX} bytes");
-        return Err(io::Error::other(message));
-    }
-    Ok(RuleFile { name: path.display().to_string(), text: fs::read(path)? })
+fn one(path: &Path, room: &mut Room) -> Result<RuleFile, String> {
+    room.read(path).map_err(|error| format!("`{}`: {error}", path.display()))
 }
 
 /// Rule files given on a command line.
@@ -241,17 +271,15 @@ fn file(path: &Path) -> io::Result<RuleFile> {
 /// # Errors
 /// Every file that cannot be read.
 pub fn given(paths: &[PathBuf]) -> Result<Vec<RuleFile>, Vec<Problem>> {
-    let (mut files, mut problems) = (Vec::new(), Vec::new());
+    let (mut files, mut problems, mut room) = (Vec::new(), Vec::new(), Room::default());
     for path in paths {
-        match file(path) {
+        match room.read(path) {
             Ok(file) => files.push(file),
-            Err(error) => problems.push(Problem {
-                file: path.display().to_string(),
-                line: 1,
-                column: 1,
-                message: format!("cannot be read: {error}"),
-                hint: None,
-            }),
+            Err(error) => {
+                let problem =
+                    at_start(path.display().to_string(), format!("cannot be read: {error}"));
+                problems.push(problem);
+            }
         }
     }
     if problems.is_empty() { Ok(files) } else { Err(problems) }
@@ -263,12 +291,12 @@ pub fn given(paths: &[PathBuf]) -> Result<Vec<RuleFile>, Vec<Problem>> {
 /// It cannot be read, or a file of it.
 pub fn below(directory: &Path) -> Result<Vec<RuleFile>, Vec<Problem>> {
     let all = Glob::parse("*.conf").map_err(|error| error.to_owned());
-    let files =
-        all.and_then(|all| matching(&all.below(directory)).map_err(|error| error.to_string()));
-    files.map_err(|message| {
-        let file = directory.display().to_string();
-        vec![Problem { file, line: 1, column: 1, message, hint: None }]
-    })
+    let files = all.and_then(|all| matching(&all.below(directory), &mut Room::default()));
+    files.map_err(|message| vec![at_start(directory.display().to_string(), message)])
+}
+
+fn at_start(file: String, message: String) -> Problem {
+    Problem { file, line: 1, column: 1, message, hint: None }
 }
 
 fn told(problems: Vec<signals::RuleProblem>) -> Vec<Problem> {
@@ -281,3 +309,6 @@ fn told(problems: Vec<signals::RuleProblem>) -> Vec<Problem> {
     };
     problems.into_iter().map(problem).collect()
 }
+
+#[cfg(test)]
+mod tests;
