@@ -37,6 +37,7 @@ impl Phrases {
         if phrases.is_empty() {
             return Err("there is no phrase to look for".to_owned());
         }
+        let phrases = needed(phrases);
         let built = AhoCorasick::builder().ascii_case_insensitive(true).build(phrases);
         built.map(Self).map_err(|error| format!("the phrases are too many: {error}"))
     }
@@ -46,7 +47,7 @@ impl Phrases {
         self.0.find(text).and_then(|found| text.get(found.range()))
     }
 
-    /// How many phrases there are.
+    /// How many phrases are looked for: see [`needed`].
     pub fn len(&self) -> usize {
         self.0.patterns_len()
     }
@@ -55,6 +56,17 @@ impl Phrases {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+}
+
+/// Without those that begin with another, in whatever case: where one of them is, the other ends
+/// first, and is found. An automaton with many of them takes a time to build that grows with the
+/// square of their number.
+fn needed(mut phrases: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+    phrases.iter_mut().for_each(|phrase| phrase.make_ascii_lowercase());
+    phrases.sort_unstable();
+    // What begins with a phrase comes after it, and nothing else comes between.
+    phrases.dedup_by(|phrase, shorter| phrase.starts_with(shorter));
+    phrases
 }
 
 /// The lines of a file of phrases or networks that say something.
@@ -89,4 +101,31 @@ fn bytes(part: &str) -> Result<Vec<u8>, String> {
     bytes
         .filter(|bytes| !bytes.is_empty())
         .ok_or_else(|| format!("`|{part}|` is no bytes in hexadecimal digits"))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn phrases_that_begin_with_another_cost_nothing() {
+        let words: Vec<String> = (0..80_000).map(|word| format!("w{word}")).collect();
+        assert_eq!(Phrases::new(&words.join(" ")).unwrap().len(), 10);
+        assert_eq!(Phrases::of_file(words.join("\n").as_bytes()).unwrap().len(), 10);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_found_is_what_all_of_them_find(
+            phrases in prop::collection::vec("[abAB]{1,4}", 1..6),
+            text in "[abABc]{0,16}",
+        ) {
+            let all = AhoCorasick::builder().ascii_case_insensitive(true).build(&phrases).unwrap();
+            let want = all.find(&text).map(|found| &text.as_bytes()[found.range()]);
+            let found = Phrases::new(&phrases.join(" ")).unwrap();
+            prop_assert_eq!(found.find(text.as_bytes()), want);
+        }
+    }
 }
