@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::{FAILED, INVALID};
 use crate::config::Problem;
+pub(super) use crate::config::shown;
 
 /// How it is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -65,13 +66,4 @@ pub(super) fn failed(
             Ok(FAILED)
         }
     }
-}
-
-/// With control characters as escapes: values are what somebody sent, and this is a terminal.
-pub(super) fn shown(text: &str) -> String {
-    // What turns the direction of writing makes a terminal show another text.
-    let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let moves = |c: char| c.is_control() || turns(c);
-    let escaped = |c: char| if moves(c) { c.escape_unicode().to_string() } else { c.into() };
-    text.chars().map(escaped).collect()
 }

@@ -46,6 +46,7 @@ use crate::{
 
 pub use files::{File, Files};
 pub use include::{Glob, INCLUDED_FILES_MAX};
+pub(crate) use problem::shown;
 pub use problem::{PROBLEMS_MAX, Problem, Site, or_null};
 pub use raw::{Algorithm, PrincipalKind, Subjects, TlsVersion};
 pub use schema::schema;

@@ -45,17 +45,33 @@ pub fn or_null<S: Serializer>(place: &usize, serializer: S) -> Result<S::Ok, S::
     Some(*place).filter(|place| *place > 0).serialize(serializer)
 }
 
+/// As a terminal shows it: it quotes files that somebody else may have written, and file names.
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (file, message) = (shown(&self.file), shown_lines(&self.message));
         match self.line {
-            0 => write!(f, "{}: {}", self.file, self.message)?,
-            line => write!(f, "{}:{line}:{}: {}", self.file, self.column, self.message)?,
+            0 => write!(f, "{file}: {message}")?,
+            line => write!(f, "{file}:{line}:{}: {message}", self.column)?,
         }
         match &self.hint {
-            Some(hint) => write!(f, "\n  hint: {hint}"),
+            Some(hint) => write!(f, "\n  hint: {}", shown_lines(hint)),
             None => Ok(()),
         }
     }
+}
+
+/// With control characters as escapes: values are what somebody sent, and this is a terminal.
+pub(crate) fn shown(text: &str) -> String {
+    // What turns the direction of writing makes a terminal show another text.
+    let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let moves = |c: char| c.is_control() || turns(c);
+    let escaped = |c: char| if moves(c) { c.escape_unicode().to_string() } else { c.into() };
+    text.chars().map(escaped).collect()
+}
+
+/// The same, in its lines.
+fn shown_lines(text: &str) -> String {
+    text.split('\n').map(shown).collect::<Vec<_>>().join("\n")
 }
 
 /// A place in a file, for problems that are found when the configuration is loaded already.
@@ -264,6 +280,15 @@ mod tests {
         assert_eq!(quoted("a\u{1b}[31m\n"), "`a\\u{1b}[31m\\n`");
         assert_eq!(quoted(&"x".repeat(64)), format!("`{}`", "x".repeat(64)));
         assert_eq!(quoted(&"x".repeat(65)), format!("`{}…`", "x".repeat(64)));
+    }
+
+    #[test]
+    fn a_problem_as_text_moves_no_terminal() {
+        let site = Site { file: "a\u{1b}[2J\n.conf".to_owned(), line: 1, column: 2 };
+        let problem = site.problem("`\u{1b}]0;x\u{7}` is\nunknown\u{202e}");
+        let problem = Problem { hint: Some("\u{9b}1m".to_owned()), ..problem };
+        let want = "a\\u{1b}[2J\\u{a}.conf:1:2: `\\u{1b}]0;x\\u{7}` is\nunknown\\u{202e}\n  hint: \\u{9b}1m";
+        assert_eq!(problem.to_string(), want);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::{Chosen, Format, document, invalid};
 use crate::cli::OK;
+use crate::cli::format::shown;
 use crate::rules::Ruleset;
 
 /// What CRS tags a rule with, before its level.
@@ -90,21 +91,21 @@ impl<'a> Report<'a> {
 
     fn text(&self, notices: bool, out: &mut impl Write) -> std::io::Result<()> {
         for notice in self.notices.iter().filter(|_| notices) {
-            writeln!(out, "{notice}")?;
+            writeln!(out, "{}", shown(notice))?;
         }
         for signature in self.signatures {
-            writeln!(out, "signature: {signature}")?;
+            writeln!(out, "signature: {}", shown(signature))?;
         }
         writeln!(out, "threshold: {}", self.threshold)?;
         writeln!(out, "threshold for responses: {}", self.response_threshold)?;
-        writeln!(out, "bodies of responses: {}", self.response_types.join(", "))?;
+        writeln!(out, "bodies of responses: {}", shown(&self.response_types.join(", ")))?;
         writeln!(out, "digest: {}", self.digest)?;
         write!(out, "rules check: files={} rules={}", self.files, self.rules)?;
         for (phase, count) in &self.phases {
             write!(out, " phase{phase}={count}")?;
         }
         for (level, count) in &self.levels {
-            write!(out, " pl{level}={count}")?;
+            write!(out, " pl{}={count}", shown(level))?;
         }
         if self.without_level > 0 {
             write!(out, " without_level={}", self.without_level)?;
@@ -184,6 +185,21 @@ mod tests {
             assert!(text.contains(part), "no `{part}` in\n{text}");
         }
         assert!(text.ends_with("rules check: problems=3\n"), "{text}");
+    }
+
+    #[test]
+    fn what_files_say_moves_no_terminal() {
+        let wrong = "SecRu\u{1b}[2Jle ARGS \"@rx a\" \"id:2,phase:2,pass\"\n\
+                     SecRule AR\u{7}GS \"@rx a\" \"id:3,phase:2,pass\"\n\
+                     SecRule ARGS \"@rx a\" \"id:4,phase:2,pa\u{1b}ss\"\n";
+        let tagged = "SecAction \"id:2,phase:1,pass,nolog,tag:'paranoia-level/\u{1b}[1m'\"\n\
+                      SecComponentSignature \"x\u{1b}[1m\"\n";
+        for (rules, want) in [(wrong, INVALID), (tagged, OK)] {
+            let (code, text) = run(Some(&format!("{THRESHOLD}{rules}")));
+            assert_eq!(code, want, "{text}");
+            assert!(text.contains("\\u{1b}"), "{text}");
+            assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "{text:?}");
+        }
     }
 
     #[test]

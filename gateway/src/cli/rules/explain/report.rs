@@ -124,7 +124,7 @@ impl Told {
     }
 
     fn text(&self, out: &mut impl Write) -> std::io::Result<()> {
-        writeln!(out, "{} {}", self.rule, shown(&self.message))?;
+        writeln!(out, "{} {}", shown(&self.rule), shown(&self.message))?;
         match (&self.target, &self.matched) {
             (Some(target), matched) => {
                 let matched = matched.as_deref().map(|matched| format!(" {}", shown(matched)));
@@ -167,7 +167,7 @@ impl RuleText {
     }
 
     fn text(&self, out: &mut impl Write) -> std::io::Result<()> {
-        writeln!(out, "  {}, phase {}", self.place, self.phase)?;
+        writeln!(out, "  {}, phase {}", shown(&self.place), self.phase)?;
         for (nth, LinkText { targets, operator, transformations, sets }) in
             self.links.iter().enumerate()
         {
@@ -210,7 +210,7 @@ impl Report {
         }
         self.hits.iter().try_for_each(|hit| hit.text(out))?;
         for (category, score) in &self.categories {
-            writeln!(out, "{category}: {score}")?;
+            writeln!(out, "{}: {score}", shown(category))?;
         }
         let (hits, score, threshold) = (self.hits.len(), self.score, self.threshold);
         write!(out, "rules explain: hits={hits} score={score} threshold={threshold}")?;

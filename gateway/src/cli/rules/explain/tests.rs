@@ -182,6 +182,10 @@ fn a_recorded_decision_is_told_from_its_facts_and_the_rules_at_hand() {
     ] {
         assert!(text.contains(part), "no `{part}` in\n{text}");
     }
+    let waf = json!({"health": "ok", "rules": ["2\u{1b}[2J"]});
+    place.write("events", &event(waf));
+    let (_, text) = place.run("--from @events");
+    assert!(text.contains("2\\u{1b}[2J \n  where is not recorded\n"), "{text:?}");
     place.write("events", &event(json!({"health": "skipped"})));
     let (code, text) = place.run("--from @events @a.conf");
     assert_eq!(code, OK, "{text}");
