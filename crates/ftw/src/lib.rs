@@ -14,7 +14,7 @@ mod yaml;
 pub use copy::Copy;
 pub use judge::{Seen, Verdict, judge};
 pub use overrides::{At, Override, read as read_overrides};
-pub use suite::{Expected, Input, Parts, Stage, read};
+pub use suite::{Expected, FILE_BYTES_MAX, Input, Parts, Stage, read};
 
 /// What the Core Rule Set's tests are run with, between its set-up and its rules.
 pub const SETTINGS: &str = include_str!("settings.conf");

@@ -4,7 +4,8 @@
 //! is not known here could change what a test means, so it is an error with its file and line.
 
 use std::{
-    fs, io,
+    fs::{self, File},
+    io::{self, Read as _},
     path::{Path, PathBuf},
 };
 
@@ -15,6 +16,9 @@ use super::{
     Result, Wrong,
     yaml::{self, Node},
 };
+
+/// Bytes of one file of tests, at most.
+pub const FILE_BYTES_MAX: u64 = 8 << 20;
 
 /// One request of a test, and what is expected of it.
 #[derive(Debug)]
@@ -93,7 +97,7 @@ pub fn read(dir: &Path) -> Result<Vec<Stage>> {
     find(dir, &mut files)?;
     files.sort();
     for file in files {
-        let text = fs::read_to_string(&file).map_err(|error| unread(&file, &error))?;
+        let text = text(&file).map_err(|error| unread(&file, &error))?;
         read_file(&text, &mut stages).map_err(|wrong| wrong.of(&file))?;
     }
     if stages.is_empty() {
@@ -116,6 +120,20 @@ fn find(dir: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The text of a file. What is none, a pipe or a device, might never end.
+fn text(path: &Path) -> io::Result<String> {
+    let limit = || io::Error::other(format!("not a file of at most {FILE_BYTES_MAX} bytes"));
+    if !fs::metadata(path)?.is_file() {
+        return Err(limit());
+    }
+    let mut text = String::new();
+    let read = File::open(path)?.take(FILE_BYTES_MAX + 1).read_to_string(&mut text)?;
+    match u64::try_from(read).is_ok_and(|read| read <= FILE_BYTES_MAX) {
+        true => Ok(text),
+        false => Err(limit()),
+    }
 }
 
 fn unread(path: &Path, error: &io::Error) -> Wrong {

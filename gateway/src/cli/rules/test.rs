@@ -18,6 +18,7 @@ use signals::{RuleEngineSettings, RuleFile};
 use super::{Format, Problem, document, invalid};
 use crate::cli::{FAILED, OK};
 use crate::config::Config;
+use crate::regular;
 use crate::rules::{self, Ruleset};
 use report::Report;
 
@@ -141,7 +142,7 @@ impl Test {
 
 fn read_overrides(path: &Path) -> Result<Vec<Override>, Wrong> {
     let file = || path.display().to_string();
-    let text = std::fs::read_to_string(path).map_err(|error| Wrong {
+    let text = regular::text(path, ftw::FILE_BYTES_MAX).map_err(|error| Wrong {
         file: file(),
         line: 1,
         message: format!("cannot be read: {error}"),

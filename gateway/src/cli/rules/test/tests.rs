@@ -116,6 +116,38 @@ fn an_override_accepts_what_it_says_and_must_be_needed() {
 }
 
 #[test]
+fn tests_that_are_no_files_are_not_read() {
+    let place = Place::new(&[("a.conf", RULES), ("o.yaml", "")]);
+    fs::create_dir(place.0.path().join("t")).unwrap();
+    let yaml = place.0.path().join("t/a.yaml");
+    let puts: [&dyn Fn(); 3] = [
+        &|| crate::regular::pipe(&yaml),
+        &|| std::os::unix::fs::symlink("/dev/zero", &yaml).unwrap(),
+        &|| fs::File::create(&yaml).unwrap().set_len(ftw::FILE_BYTES_MAX + 1).unwrap(),
+    ];
+    for put in puts {
+        put();
+        let (code, text) = place.run("--rules @a.conf --tests @t");
+        assert_eq!(code, INVALID, "{text}");
+        let want = "t/a.yaml:1:1: cannot be read: not a file of at most 8388608 bytes\n";
+        assert!(text.contains(want), "{text}");
+        fs::remove_file(&yaml).unwrap();
+    }
+    let (code, text) = place.run("--rules @a.conf --tests @ --overrides @t");
+    assert_eq!(code, INVALID);
+    assert!(text.contains("t:1:1: cannot be read: not a regular file"), "{text}");
+}
+
+#[test]
+fn what_tests_say_moves_no_terminal() {
+    let key = SUITE.replacen("uri:", "\"u\\e[2Jri\":", 1);
+    let place = Place::new(&[("a.conf", RULES), ("t/a.yaml", &key)]);
+    let (code, text) = place.run("--rules @a.conf --tests @t");
+    assert_eq!(code, INVALID);
+    assert!(text.contains("u\\u{1b}[2Jri"), "{text:?}");
+}
+
+#[test]
 fn a_copy_is_found_as_it_is_published_and_runs_with_its_tests_settings() {
     let rules = format!(
         "SecAction \"id:2,phase:1,pass,nolog,setvar:tx.blocking_paranoia_level=1\"\n{RULES}\
