@@ -26,7 +26,7 @@ pub(in crate::cli) struct Check {
     notices: bool,
     /// How it is told
     #[arg(long, value_enum, default_value_t = Format::Text)]
-    format: Format,
+    pub(super) format: Format,
 }
 
 impl Check {

@@ -56,7 +56,7 @@ pub(in crate::cli) struct Explain {
     matched: bool,
     /// How it is told
     #[arg(long, value_enum, default_value_t = Format::Text)]
-    format: Format,
+    pub(super) format: Format,
 }
 
 impl Explain {

@@ -53,7 +53,7 @@ pub(in crate::cli) struct Test {
     overrides: Option<PathBuf>,
     /// How it is told
     #[arg(long, value_enum, default_value_t = Format::Text)]
-    format: Format,
+    pub(super) format: Format,
 }
 
 /// What is wrong with what was given.
