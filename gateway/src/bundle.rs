@@ -119,7 +119,7 @@ impl Bundle {
             None if required => {
                 let message =
                     format!("there is no `{MANIFEST}`, and the configuration asks for one");
-                let problem = at_start(&directory.join(MANIFEST), message);
+                let problem = Problem::at_start(&directory.join(MANIFEST), message);
                 let hint = "`portcullis policy seal` writes it".to_owned();
                 Err(vec![Problem { hint: Some(hint), ..problem }])
             }
@@ -164,8 +164,10 @@ pub fn seal(directory: &Path, declared: Declared) -> Result<(usize, Declared), V
         author: declared.author.or(there.author),
     };
     let path = directory.join(MANIFEST);
-    let text = manifest::text(&files, &declared).map_err(|error| vec![at_start(&path, error)])?;
-    replace(&path, text.as_bytes()).map_err(|error| vec![at_start(&path, error.to_string())])?;
+    let text =
+        manifest::text(&files, &declared).map_err(|error| vec![Problem::at_start(&path, error)])?;
+    replace(&path, text.as_bytes())
+        .map_err(|error| vec![Problem::at_start(&path, error.to_string())])?;
     Ok((files.keys().filter(|path| *path != MANIFEST).count(), declared))
 }
 
@@ -205,10 +207,6 @@ fn without_labels(mut files: Files) -> (Files, Files) {
 
 fn changing(directory: &Path) -> Problem {
     Problem::of_file(directory, "the directory changed while it was read")
-}
-
-fn at_start(path: &Path, message: String) -> Problem {
-    Problem { file: path.display().to_string(), line: 1, column: 1, message, hint: None }
 }
 
 /// Puts a file in the place of another at once, and on the disk: written beside, synced, renamed,

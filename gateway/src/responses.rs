@@ -25,7 +25,7 @@ pub(crate) const RESPONSES_BYTES_MAX: usize = 64 << 20;
 pub(crate) const RESPONSES_BYTES_PER_SOURCE_MAX: usize = RESPONSES_BYTES_MAX / 4;
 
 /// Bytes of a body that are looked at where it ends. Longer ones would keep a worker from others.
-pub(crate) const AT_ONCE_BYTES_MAX: usize = 8 << 10;
+const AT_ONCE_BYTES_MAX: usize = 8 << 10;
 
 /// As that, of what is kept of the request: rules look at it again.
 pub(crate) const KEPT_AT_ONCE_BYTES_MAX: usize = 32 << 10;

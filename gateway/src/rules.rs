@@ -136,7 +136,7 @@ impl Ruleset {
     pub fn compile(named: Vec<RuleFile>) -> Result<Self, Vec<Problem>> {
         let mut room = Room::default();
         for file in &named {
-            let told = |message| vec![at_start(file.name.clone(), message)];
+            let told = |message| vec![Problem::at_start(Path::new(&file.name), message)];
             room.take(file.text.len()).map_err(told)?;
         }
         let read = RefCell::new((room, Vec::new()));
@@ -276,8 +276,7 @@ pub fn given(paths: &[PathBuf]) -> Result<Vec<RuleFile>, Vec<Problem>> {
         match room.read(path) {
             Ok(file) => files.push(file),
             Err(error) => {
-                let problem =
-                    at_start(path.display().to_string(), format!("cannot be read: {error}"));
+                let problem = Problem::at_start(path, format!("cannot be read: {error}"));
                 problems.push(problem);
             }
         }
@@ -292,11 +291,7 @@ pub fn given(paths: &[PathBuf]) -> Result<Vec<RuleFile>, Vec<Problem>> {
 pub fn below(directory: &Path) -> Result<Vec<RuleFile>, Vec<Problem>> {
     let all = Glob::parse("*.conf").map_err(|error| error.to_owned());
     let files = all.and_then(|all| matching(&all.below(directory), &mut Room::default()));
-    files.map_err(|message| vec![at_start(directory.display().to_string(), message)])
-}
-
-fn at_start(file: String, message: String) -> Problem {
-    Problem { file, line: 1, column: 1, message, hint: None }
+    files.map_err(|message| vec![Problem::at_start(directory, message)])
 }
 
 fn told(problems: Vec<signals::RuleProblem>) -> Vec<Problem> {

@@ -225,7 +225,9 @@ impl Running {
                     match stop.or("a look at the files", look).await {
                         None => break,
                         Some(Ok(now)) if now != seen => seen = now,
-                        Some(_) => continue,
+                        Some(Ok(_)) => continue,
+                        // A change that cannot be seen may be one.
+                        Some(Err(error)) => error!(%error, "the files were not looked at"),
                     }
                     ("watch", None)
                 }

@@ -82,7 +82,7 @@ impl Snapshot {
         let config = Arc::new(Config::load(path)?);
         let mut problems = Vec::new();
         let pseudonyms = pseudonyms(&config)
-            .map_err(|message| problems.push(at_start(path, message)))
+            .map_err(|message| problems.push(Problem::at_start(path, message)))
             .unwrap_or_default();
         let set = match before {
             Some(before) => set::of_directory(&config, Some(&before.set)),
@@ -248,7 +248,7 @@ fn issuer_configs(config: &Config, path: &Path, problems: &mut Vec<Problem>) -> 
             Some((_, Ok(pem))) => Some(pem),
             Some((ca, Err(error))) => {
                 let message = format!("issuer `{}`: `{}`: {error}", issuer.name, ca.display());
-                problems.push(at_start(path, message));
+                problems.push(Problem::at_start(path, message));
                 continue;
             }
         };
@@ -309,7 +309,8 @@ fn issuers(
     match Issuers::new(configs.to_vec()) {
         Ok(issuers) => Some(Arc::new(issuers)),
         Err(found) => {
-            problems.extend(found.into_iter().map(|error| at_start(path, error.to_string())));
+            problems
+                .extend(found.into_iter().map(|error| Problem::at_start(path, error.to_string())));
             None
         }
     }
@@ -341,12 +342,8 @@ fn upstreams(
         };
         match Upstream::new(&upstream.name, &upstream.endpoints, limits) {
             Ok(made) => drop(upstreams.insert(upstream.name.clone(), Arc::new(made))),
-            Err(error) => problems.push(at_start(path, error.to_string())),
+            Err(error) => problems.push(Problem::at_start(path, error.to_string())),
         }
     }
     upstreams
-}
-
-fn at_start(path: &Path, message: String) -> Problem {
-    Problem { file: path.display().to_string(), line: 1, column: 1, message, hint: None }
 }

@@ -14,8 +14,8 @@ use std::path::Path;
 
 use ring::digest::{SHA256, digest};
 
+use super::hex;
 use super::walk::Files;
-use super::{at_start, hex};
 use crate::config::Problem;
 
 /// The manifest's name in the directory.
@@ -107,13 +107,13 @@ pub(super) fn matches(
             Some(_) => continue,
         };
         let message = format!("`{name}` {wrong}: the set is not the one that was sealed");
-        problems.push(Problem { line: *line, ..at_start(&path, message) });
+        problems.push(Problem { line: *line, ..Problem::at_start(&path, message) });
     }
     for name in files.keys().filter(|name| *name != MANIFEST && !listed.contains_key(name.as_str()))
     {
         let message =
             format!("`{MANIFEST}` does not list it: the set is not the one that was sealed");
-        problems.push(at_start(&directory.join(name), message));
+        problems.push(Problem::at_start(&directory.join(name), message));
     }
     if problems.is_empty() { Ok(declared) } else { Err(problems) }
 }
@@ -127,7 +127,7 @@ fn parse<'a>(path: &Path, text: &'a str) -> Result<(Listed<'a>, Declared), Vec<P
     if text.lines().next() != Some(FIRST) || !text.ends_with('\n') {
         let message =
             format!("not a whole manifest: it begins with `{FIRST}` and ends with a line");
-        return Err(vec![at_start(path, message)]);
+        return Err(vec![Problem::at_start(path, message)]);
     }
     for (number, line) in text.lines().enumerate().skip(1) {
         let taken = match line.strip_prefix("# ") {
@@ -141,7 +141,7 @@ fn parse<'a>(path: &Path, text: &'a str) -> Result<(Listed<'a>, Declared), Vec<P
             },
         };
         if let Err(message) = taken {
-            problems.push(Problem { line: number + 1, ..at_start(path, message) });
+            problems.push(Problem { line: number + 1, ..Problem::at_start(path, message) });
         }
     }
     if problems.is_empty() { Ok((listed, declared)) } else { Err(problems) }
@@ -164,7 +164,7 @@ pub(super) fn revision(directory: &Path, files: &Files) -> Result<Declared, Vec<
     let text = files.get(REVISION).map(String::as_str).unwrap_or_default();
     for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         if let Err(message) = declared.line(line) {
-            let at = at_start(&directory.join(REVISION), message);
+            let at = Problem::at_start(&directory.join(REVISION), message);
             problems.push(Problem { line: number + 1, ..at });
         }
     }

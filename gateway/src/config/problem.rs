@@ -38,6 +38,11 @@ impl Problem {
         let file = path.display().to_string();
         Self { file, line: 0, column: 0, message: message.into(), hint: None }
     }
+
+    /// A problem at the start of a file, for want of a better place.
+    pub fn at_start(path: &Path, message: impl Into<String>) -> Self {
+        Self { line: 1, column: 1, ..Self::of_file(path, message) }
+    }
 }
 
 /// A place from 1 as it is, and null where there is none.

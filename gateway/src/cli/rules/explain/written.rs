@@ -4,13 +4,16 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use signals::{RuleRequest, RuleResponse};
 
+/// Names and values, as the rules take them.
+type Fields<'a> = Vec<(&'a [u8], &'a [u8])>;
+
 /// A request's parts.
 #[derive(Debug)]
 pub(super) struct Written<'a> {
     pub(super) method: &'a [u8],
     pub(super) target: &'a [u8],
     protocol: &'a [u8],
-    headers: Vec<(&'a [u8], &'a [u8])>,
+    headers: Fields<'a>,
     pub(super) body: &'a [u8],
 }
 
@@ -19,7 +22,7 @@ pub(super) struct Written<'a> {
 pub(super) struct WrittenResponse<'a> {
     protocol: &'a [u8],
     status: u16,
-    headers: Vec<(&'a [u8], &'a [u8])>,
+    headers: Fields<'a>,
     body: &'a [u8],
 }
 
@@ -79,8 +82,7 @@ impl<'a> WrittenResponse<'a> {
 }
 
 /// Fields, and what comes after the empty line.
-#[expect(clippy::type_complexity, reason = "names and values, as the rules take them")]
-fn fields(mut rest: &[u8]) -> Option<(Vec<(&[u8], &[u8])>, &[u8])> {
+fn fields(mut rest: &[u8]) -> Option<(Fields<'_>, &[u8])> {
     let mut headers = Vec::new();
     while !rest.is_empty() {
         let (field, after) = line(rest);
