@@ -34,7 +34,7 @@ impl Asked {
     /// What `raw` says; whether it is recorded is from now on told here.
     pub(crate) fn of(raw: &mut Raw) -> Self {
         let record = std::mem::take(&mut raw.record);
-        let request = raw.head.as_ref().ok();
+        let request = raw.head.as_deref().ok();
         let parents =
             request.into_iter().flat_map(|request| request.headers.get_all("traceparent"));
         Self {

@@ -103,7 +103,7 @@ struct Read {
 /// A request that policy is not asked about.
 struct Turn {
     why: Reject,
-    request: Option<Request>,
+    request: Option<Box<Request>>,
     request_line: Option<String>,
     route: Option<Arc<Route>>,
 }
@@ -507,7 +507,7 @@ impl Gateway {
             mark: asked.mark(Durability::Buffered),
             why,
             conn: &asked.conn,
-            request: turn.request.as_ref(),
+            request: turn.request.as_deref(),
             path: path.as_deref(),
             request_line,
             route: turn.route.as_ref().map(|route| route.name.as_str()),
@@ -567,11 +567,11 @@ impl Gateway {
 }
 
 impl Turn {
-    fn new(why: Reject, request: Option<Request>, route: Option<Arc<Route>>) -> Self {
+    fn new(why: Reject, request: Option<Box<Request>>, route: Option<Arc<Route>>) -> Self {
         Self { why, request, request_line: None, route }
     }
 
-    fn unreadable(why: Unreadable, request: Option<Request>, route: Option<Arc<Route>>) -> Self {
+    fn unreadable(why: Unreadable, request: Option<Box<Request>>, route: Option<Arc<Route>>) -> Self {
         Self::new(Reject::Unreadable(why), request, route)
     }
 }

@@ -69,12 +69,12 @@ impl Default for Limits {
 #[derive(Debug)]
 pub struct Raw {
     /// The canonical request, or why there is none.
-    pub head: Result<Request, Rejected>,
+    pub head: Result<Box<Request>, Rejected>,
     /// Whether it is known who asks: a proxy that is believed may have told it badly. Then `conn`
     /// is the connection with the proxy.
     pub client: Result<(), Unreadable>,
     /// The body. A refused request has none.
-    pub body: Body,
+    pub body: Box<Body>,
     /// The connection, as it was when the head was whole, and who is at its other end.
     pub conn: Arc<Conn>,
     /// When the head was whole.
@@ -101,9 +101,9 @@ pub struct Rejected {
 #[derive(Debug)]
 pub struct Exchange {
     /// The request.
-    pub request: Request,
+    pub request: Box<Request>,
     /// Its body: what was inspected, then the rest.
-    pub body: Body,
+    pub body: Box<Body>,
     /// The connection it came on.
     pub conn: Arc<Conn>,
 }

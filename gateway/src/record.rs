@@ -7,11 +7,10 @@
 use ledger::Durability;
 use ledger::event::{
     Actor, ActorKind, Call, Connection, Decision, DecisionFields, EventError, FirewallRule,
-    HttpRequest, Producer, Refusal, Resource, ResponseHit, ResponseWaf, Subject, Tls, Turned,
+    HttpRequest, Json, Producer, Refusal, Resource, ResponseHit, ResponseWaf, Subject, Tls, Turned,
     Verdict,
 };
 use serde::Serialize;
-use serde_json::value::to_raw_value;
 use signals::{
     Conn, Facts, Health, PrincipalKind, Protocol, Request, Scheme, Waf, WafHit, WafMode,
 };
@@ -104,9 +103,9 @@ impl Decided<'_> {
                 target: &hit.target,
             }),
             risk_score: risk(facts),
-            question: to_raw_value(&self.question)?,
-            facts: to_raw_value(facts)?,
-            cedar: to_raw_value(&Cedar { basis: self.basis, digests: self.digests })?,
+            question: Json::of(&self.question)?,
+            facts: Json::of(facts)?,
+            cedar: Json::of(&Cedar { basis: self.basis, digests: self.digests })?,
         };
         let http = http(self.request, self.path);
         let subject = Subject::Call(Box::new(call));
@@ -165,7 +164,6 @@ impl Mark<'_> {
         route: Option<&str>,
         producer: &Producer,
     ) -> Result<Decision, EventError> {
-        let traceparent = self.trace.to_string();
         let fields = DecisionFields {
             uid: self.decision_id,
             received_ms: conn.received_ms,
@@ -176,7 +174,7 @@ impl Mark<'_> {
             http,
             conn: connection(conn),
             trace: Some(ledger::event::Trace {
-                traceparent: &traceparent,
+                traceparent: self.trace.traceparent(),
                 parent_span: request.and_then(|request| parent_span(request, self.trace)),
             }),
             request_digest: request.map(Request::digest),

@@ -18,7 +18,7 @@ use signals::{Facts, Health, Rate, Request, Unreadable};
 use uuid::Uuid;
 use verdict::{Cache, Class, Refusal};
 
-use crate::forward::{DECISION_ID, Failure};
+use crate::forward::{DECISION_ID, Failure, decision_value};
 
 const REQUEST_ID: &str = "x-request-id";
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
@@ -117,7 +117,7 @@ pub fn no_content(client: &Client<'_>) -> Response<Bytes> {
 
 /// Marks an answer, whoever made it, with the decision's id and the client's `X-Request-ID`.
 pub fn mark(headers: &mut HeaderMap, decision_id: Option<Uuid>, request_id: Option<HeaderValue>) {
-    let id = decision_id.and_then(|id| HeaderValue::try_from(id.to_string()).ok());
+    let id = decision_id.map(decision_value);
     for (name, value) in [(DECISION_ID, id), (HeaderName::from_static(REQUEST_ID), request_id)] {
         if let Some(value) = value {
             headers.insert(name, value);
@@ -293,10 +293,11 @@ pub fn prefers_html(request: &Request) -> bool {
     for range in values.flat_map(|value| value.split(',')) {
         let (kind, parameters) = range.split_once(';').unwrap_or((range, ""));
         let weight = weight(parameters);
-        match kind.trim().to_ascii_lowercase().as_str() {
-            "text/html" => html = weight.max(html),
-            "application/json" | "application/problem+json" => json = weight.max(json),
-            _ => {}
+        let is = |name: &str| kind.trim().eq_ignore_ascii_case(name);
+        if is("text/html") {
+            html = weight.max(html);
+        } else if is("application/json") || is("application/problem+json") {
+            json = weight.max(json);
         }
     }
     html > json

@@ -3,16 +3,13 @@
 //! A `traceparent` that is not exactly as the standard has it counts as absent, and then
 //! `tracestate` does too. No span is exported: the ledger is where a trace id leads.
 
-use std::fmt;
-
 use http::HeaderValue;
+use ledger::event::push_hex;
 
 /// The trace and our span in it: what goes upstream and into the event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trace {
-    trace_id: [u8; 16],
-    span_id: [u8; 8],
-    sampled: bool,
+    traceparent: String,
     continued: bool,
 }
 
@@ -31,24 +28,26 @@ impl Trace {
             (Some(only), None) => parse(only.as_bytes()),
             _ => None,
         };
-        match parent {
-            Some((trace_id, sampled)) => Self { trace_id, span_id, sampled, continued: true },
-            None => Self { trace_id, span_id, sampled: true, continued: false },
-        }
+        let (trace_id, sampled) = parent.unwrap_or((trace_id, true));
+        let flags = if sampled { "01" } else { "00" };
+        let mut traceparent = String::with_capacity(55);
+        traceparent.push_str("00-");
+        push_hex(&mut traceparent, &trace_id);
+        traceparent.push('-');
+        push_hex(&mut traceparent, &span_id);
+        traceparent.push('-');
+        traceparent.push_str(flags);
+        Self { traceparent, continued: parent.is_some() }
+    }
+
+    /// The `traceparent` field's value, 55 characters.
+    pub fn traceparent(&self) -> &str {
+        &self.traceparent
     }
 
     /// The client's `traceparent` was valid: its `tracestate` goes on too.
     pub fn continued(&self) -> bool {
         self.continued
-    }
-}
-
-/// The `traceparent` field's value, 55 characters.
-impl fmt::Display for Trace {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let trace = u128::from_be_bytes(self.trace_id);
-        let span = u64::from_be_bytes(self.span_id);
-        write!(f, "00-{trace:032x}-{span:016x}-{:02x}", u8::from(self.sampled))
     }
 }
 
@@ -114,7 +113,7 @@ mod tests {
         fn check(values: &[&str], want: Option<&str>) {
             let got = trace(values);
             assert_eq!(got.continued(), want.is_some(), "{values:?}");
-            assert_eq!(got.to_string(), want.unwrap_or(NEW), "{values:?}");
+            assert_eq!(got.traceparent(), want.unwrap_or(NEW), "{values:?}");
         }
         let id = "4bf92f3577b34da6a3ce929d0e0e4736";
         let with = |flags: &str| format!("00-{id}-abababababababab-{flags}");
@@ -143,7 +142,7 @@ mod tests {
 
     #[test]
     fn ids_are_never_zero() {
-        let got = Trace::new(std::iter::empty(), [0; 24]).to_string();
-        assert_eq!(got, format!("00-{:032x}-{:016x}-01", 1, 1));
+        let got = Trace::new(std::iter::empty(), [0; 24]);
+        assert_eq!(got.traceparent(), format!("00-{:032x}-{:016x}-01", 1, 1));
     }
 }

@@ -15,13 +15,12 @@ use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ledger::event::{
-    Actor, ActorKind, Call, Completion, Connection, Decision, DecisionFields, HttpRequest, Outcome,
-    Producer, Resource, Subject, Verdict,
+    Actor, ActorKind, Call, Completion, Connection, Decision, DecisionFields, HttpRequest, Json,
+    Outcome, Producer, Resource, Subject, Verdict,
 };
 use ledger::keys::{Issuer, OriginPrefix, Root, Validity};
 use ledger::note::{PrivateKey, Signer};
 use ledger::{Compress, Durability, Ledger, Options, SpoolOptions};
-use serde_json::value::RawValue;
 use uuid::Uuid;
 
 const NOW_MS: i64 = 1_795_262_951_123;
@@ -52,15 +51,20 @@ fn issuer() -> Issuer {
     Issuer::open(&private, &certificate, root.verifier_key()).expect("an issuer")
 }
 
-fn facts() -> Box<RawValue> {
+fn facts() -> Json {
     let fact = r#"{"health":"ok","rules":["942100","942110"],"score":5,"inspected_bytes":1234},"#;
     let facts: String = fact.chars().cycle().take(FACTS_BYTES / fact.len() * fact.len()).collect();
     let list = format!("[{}]", facts.trim_end_matches(','));
-    RawValue::from_string(list).expect("a list")
+    json(&list)
 }
 
-fn decision(facts: &RawValue, producer: &Producer) -> Decision {
-    let none = || RawValue::from_string("{}".to_owned()).expect("an object");
+fn json(text: &str) -> Json {
+    let value: serde_json::Value = serde_json::from_str(text).expect("json");
+    Json::of(&value).expect("json")
+}
+
+fn decision(facts: &Json, producer: &Producer) -> Decision {
+    let none = || json("{}");
     let call = Call {
         actor: Actor {
             kind: ActorKind::User,
@@ -78,7 +82,7 @@ fn decision(facts: &RawValue, producer: &Producer) -> Decision {
         firewall_rule: None,
         risk_score: None,
         question: none(),
-        facts: facts.to_owned(),
+        facts: facts.clone(),
         cedar: none(),
     };
     let fields = DecisionFields {
@@ -112,7 +116,7 @@ fn cpu() -> Duration {
     Duration::from_millis(ticks.sum::<u64>() * 10)
 }
 
-async fn one(ledger: &Ledger, facts: &RawValue) {
+async fn one(ledger: &Ledger, facts: &Json) {
     let decision = decision(facts, ledger.producer());
     let receipt = ledger.open(decision, Durability::Gated, ()).await.expect("a receipt");
     let ((), mut open) = receipt.split();

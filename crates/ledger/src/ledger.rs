@@ -561,5 +561,5 @@ impl Drop for Loss<'_> {
 fn is_sound(record: &Record) -> bool {
     (1..=EVENT_BYTES_MAX).contains(&record.value.len())
         && record.traceparent.as_ref().is_none_or(|text| text.len() <= TRACEPARENT_BYTES_MAX)
-        && !record.value.contains(&b'\n')
+        && memchr::memchr(b'\n', &record.value).is_none()
 }

@@ -11,18 +11,19 @@ mod equal;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use cedar_policy::{Context, Schema};
+use cedar_policy::Schema;
 use serde::Deserialize;
 use serde_json::Value;
 use signals::{Facts, Principal, PrincipalKind};
 
 use crate::annotations::Rule;
+use crate::answers::{Place, Places};
 use crate::catalogue::Catalogue;
 use crate::compiled::Compiled;
 use crate::effect::Effects;
 use crate::facts::ContextKey;
 use crate::index::{Index, Nth, Part};
-use crate::inputs::{InputError, Inputs, Maker, Types, Who};
+use crate::inputs::{InputError, Inputs, Kept, Maker, Types, Who};
 use crate::invariants::Invariant;
 use crate::links::DatedLink;
 use crate::memo::Memo;
@@ -47,7 +48,8 @@ pub struct Policies {
     /// The keys of the schema's actions.
     pub(crate) actions: Vec<Part>,
     pub(crate) principals: Memo<Principal, Arc<Who>>,
-    pub(crate) contexts: Memo<ContextKey, Context>,
+    pub(crate) contexts: Memo<ContextKey, Kept>,
+    pub(crate) places: Places,
     pub(crate) types: Types,
     pub(crate) schema: Arc<Schema>,
     pub(crate) vocabulary: Arc<Vocabulary>,
@@ -161,9 +163,8 @@ impl Policies {
     ) -> Answer {
         let found = self.maker().asked(principal, action, resource).and_then(|asked| {
             let (matching, at_ms) = (asked.matching()?, self.at_ms(facts.conn.received_ms));
-            let matching: Vec<&Compiled> =
-                self.numbered(&matching).filter(|one| !one.until.is_over(at_ms)).collect();
-            let reads = matching.iter().fold(Reads::default(), |all, one| all.and(one.reads));
+            let matching = self.in_force(&matching, at_ms);
+            let reads = matching.iter().fold(Reads::default(), |all, one| all.and(one.compiled.reads));
             let inputs = asked.inputs(facts, reads)?;
             Ok((found(&matching, &inputs), inputs.declared))
         });
@@ -191,16 +192,24 @@ impl Policies {
         kind: PrincipalKind,
         at_ms: i64,
     ) -> Option<Basis> {
-        let Inputs { request, store, declared } = inputs;
+        let Inputs { request, store, declared, .. } = inputs;
         let above = |uid| store.ancestors(uid).into_iter().flatten();
         let (who, action, what) = (request.principal()?, request.action()?, request.resource()?);
         let who = self.index.part(who, above(who));
         let action = self.index.action(action, above(action));
         let what = self.index.part(what, above(what));
         let matching = self.index.matching(&who, &action, &what);
-        let matching: Vec<&Compiled> =
-            self.numbered(&matching).filter(|one| !one.until.is_over(at_ms)).collect();
-        Some(found(&matching, inputs).answer(kind, *declared).basis)
+        Some(found(&self.in_force(&matching, at_ms), inputs).answer(kind, *declared).basis)
+    }
+
+    /// Those of these policies that are not over at that moment.
+    fn in_force(&self, numbers: &[Nth], at_ms: i64) -> Vec<Matching<'_>> {
+        let in_force = |nth: &Nth| {
+            let compiled = self.policies.get(usize::try_from(*nth).ok()?)?;
+            let place = self.places.of_policy(*nth);
+            (!compiled.until.is_over(at_ms)).then_some(Matching { compiled, place })
+        };
+        numbers.iter().filter_map(in_force).collect()
     }
 
     pub(crate) fn numbered<'a>(&'a self, numbers: &[Nth]) -> impl Iterator<Item = &'a Compiled> {
@@ -209,11 +218,24 @@ impl Policies {
     }
 }
 
+/// A policy whose scope is true.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Matching<'a> {
+    pub(crate) compiled: &'a Compiled,
+    /// Where its answer is kept, if that is.
+    pub(crate) place: Option<Place>,
+}
+
 /// Asks each of the policies whose scope is true.
-pub(crate) fn found<'a>(matching: &[&'a Compiled], inputs: &Inputs) -> Found<'a> {
+pub(crate) fn found<'a>(matching: &[Matching<'a>], inputs: &Inputs) -> Found<'a> {
     let mut found = Found::default();
-    for one in matching {
-        match one.condition.holds(&inputs.request, &inputs.store) {
+    for Matching { compiled: one, place } in matching {
+        let ask = || one.condition.holds(&inputs.request, &inputs.store);
+        let holds = match (&inputs.answers, place) {
+            (Some(answers), Some(place)) => answers.get(*place, ask),
+            _ => ask(),
+        };
+        match holds {
             Ok(true) => found.held(one),
             Ok(false) => {}
             Err(message) => found.erred(one, message, inputs.declared),

@@ -181,6 +181,11 @@ impl Index {
         keys.extend(uids.into_iter().filter_map(|uid| self.entities.get(uid)).map(|own| own + 1));
     }
 
+    /// The policies that are candidates of every request, ascending.
+    pub(crate) fn always(&self) -> &[Nth] {
+        &self.always
+    }
+
     #[cfg(not(test))]
     fn has(&self, _: Source) -> bool {
         true

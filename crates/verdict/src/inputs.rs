@@ -13,6 +13,7 @@ use cedar_policy::{
 };
 use signals::{Facts, Principal, PrincipalKind};
 
+use crate::answers::Answers;
 use crate::catalogue::{Catalogue, type_name, uid};
 use crate::facts::{self, ContextKey};
 use crate::index::{Index, Nth, Part};
@@ -74,7 +75,12 @@ pub(crate) struct Inputs {
     pub(crate) store: Entities,
     /// The schema has principal type, action and resource type together.
     pub(crate) declared: bool,
+    /// What is known of the same context.
+    pub(crate) answers: Option<Arc<Answers>>,
 }
+
+/// A context that may come again, and what is known of it.
+pub(crate) type Kept = (Context, Arc<Answers>);
 
 /// A principal as its requests share it.
 #[derive(Debug)]
@@ -105,7 +111,7 @@ pub(crate) struct Maker<'a> {
     pub(crate) index: &'a Index,
     pub(crate) actions: &'a [Part],
     pub(crate) principals: &'a Memo<Principal, Arc<Who>>,
-    pub(crate) contexts: &'a Memo<ContextKey, Context>,
+    pub(crate) contexts: &'a Memo<ContextKey, Kept>,
 }
 
 impl<'a> Maker<'a> {
@@ -240,17 +246,18 @@ impl<'a> Asked<'a> {
     }
 
     fn with(&self, store: Entities, facts: &Facts, reads: Reads) -> Result<Inputs, InputError> {
-        let context = match reads.of_facts() {
-            0 => Context::empty(),
+        let (context, answers) = match reads.of_facts() {
+            0 => (Context::empty(), None),
             _ => {
-                let make = || facts::context(facts, reads);
-                self.maker.contexts.get(&ContextKey::of(facts, reads), make)?
+                let make = || Ok((facts::context(facts, reads)?, Arc::default()));
+                let kept = self.maker.contexts.get(&ContextKey::of(facts, reads), make)?;
+                (kept.0, Some(kept.1))
             }
         };
         let (who, action, what) = (self.who.entity.uid(), self.action.clone(), self.what.clone());
         let request = Request::new(who, action, what, context, None)
             .map_err(|error| InputError::new("the request", &error))?;
-        Ok(Inputs { request, store, declared: self.declared })
+        Ok(Inputs { request, store, declared: self.declared, answers })
     }
 
     fn store(&self, reads: Reads) -> Result<Entities, InputError> {

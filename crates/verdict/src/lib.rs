@@ -14,6 +14,7 @@
 //! does), and it keeps no cache of decisions.
 
 mod annotations;
+mod answers;
 pub mod cases;
 mod catalogue;
 mod changes;

@@ -7,6 +7,7 @@ use cedar_policy::Schema;
 
 use crate::annotations::distance;
 use crate::catalogue::Catalogue;
+use crate::answers::Places;
 use crate::compiled::Compiled;
 use crate::decide::Policies;
 use crate::effect::Effects;
@@ -60,8 +61,13 @@ impl Policies {
             return Err(Text::new(SCHEMA, "").problem(0, message));
         }
         let index = Index::of(policies.iter().map(|compiled| &compiled.policy));
+        let always = index.always().iter().filter_map(|nth| {
+            let one = policies.get(usize::try_from(*nth).ok()?)?;
+            Some((*nth, one.as_ref()))
+        });
         Ok(Self {
             actions: vocabulary.parts(&index),
+            places: Places::of(always),
             policies,
             index,
             principals: Memo::new(PRINCIPALS_MAX),

@@ -3,7 +3,7 @@
 //! Bounded by its number of slots: a new value takes the place of whatever was in its slot, so
 //! there is nothing to evict and nothing grows old. Nobody waits: a slot that another thread is
 //! at is as good as empty. Keys are compared whole, so a value is never another key's. It is not
-//! for answers: a decision is made anew each time.
+//! for decisions: each is made anew.
 
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::Mutex;

@@ -195,7 +195,7 @@ impl Policies {
             .map_err(|error| InputError::new("the entities", &error))?;
         let request = Request::new(who, action.clone(), what, context.clone(), None)
             .map_err(|error| InputError::new("the request", &error))?;
-        Ok(Inputs { request, store, declared })
+        Ok(Inputs { request, store, declared, answers: None })
     }
 }
 

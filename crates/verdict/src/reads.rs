@@ -14,17 +14,17 @@ use serde_json::Value;
 use crate::facts;
 
 /// What of a question may be read: a bit for each field of each fact, as [`facts::number`] numbers
-/// them, and one for each of the three entities.
+/// them, one for each of the three entities, and one for naming any entity at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub(crate) struct Reads(u64);
 
 const PRINCIPAL: u64 = 1 << 63;
 const ACTION: u64 = 1 << 62;
 const RESOURCE: u64 = 1 << 61;
-const ENTITIES: u64 = PRINCIPAL | ACTION | RESOURCE;
+const NAMES: u64 = 1 << 60;
+const ENTITIES: u64 = PRINCIPAL | ACTION | RESOURCE | NAMES;
 
-const _: () =
-    assert!(facts::FIELDS_MAX <= 61, "a bit for each field, beside three for the entities");
+const _: () = assert!(facts::FIELDS_MAX <= 60, "a bit for each field, beside four for entities");
 
 impl Reads {
     /// Everything.
@@ -57,6 +57,11 @@ impl Reads {
         Self(bits)
     }
 
+    /// Whether facts are read and nothing else: no entity is named, not even to be compared.
+    pub(crate) fn facts_alone(self) -> bool {
+        self.of_facts() != 0 && self.0 & ENTITIES == 0
+    }
+
     /// Whether the field of this number may be read.
     pub(crate) fn has(self, field: u32) -> bool {
         self.0 >> field & 1 == 1
@@ -87,6 +92,7 @@ impl Reads {
         match (kind, part) {
             ("Value", _) if holds_entity(part) => self.0 |= ENTITIES,
             ("Value", _) => {}
+            ("Slot", _) => self.0 |= NAMES,
             ("Var", Value::String(name)) => self.variable(name),
             // the names of a literal record's fields are the author's
             ("Record", Value::Object(fields)) => {
@@ -105,17 +111,20 @@ impl Reads {
 
     fn variable(&mut self, name: &str) {
         match name {
-            "principal" => self.0 |= PRINCIPAL,
-            "action" => self.0 |= ACTION,
-            "resource" => self.0 |= RESOURCE,
+            "principal" => self.0 |= PRINCIPAL | NAMES,
+            "action" => self.0 |= ACTION | NAMES,
+            "resource" => self.0 |= RESOURCE | NAMES,
             _ => *self = Self::EVERYTHING,
         }
     }
 
     /// An operand that is compared and not looked into.
     fn compared(&mut self, operation: &Value, side: &str) {
-        if let Some(operand) = operation.get(side).filter(|operand| !is_name(operand)) {
-            self.expression(operand);
+        match operation.get(side) {
+            Some(operand) if is_literal(operand) => {}
+            Some(operand) if is_name(operand) => self.0 |= NAMES,
+            Some(operand) => self.expression(operand),
+            None => {}
         }
     }
 
@@ -156,6 +165,13 @@ fn is_name(json: &Value) -> bool {
     variable.is_some_and(|name| name != "context")
         || json.get("Value").is_some()
         || set.is_some_and(|all| all.iter().all(is_name))
+}
+
+/// A literal, or a set of them, and no entity among them.
+fn is_literal(json: &Value) -> bool {
+    let set = json.get("Set").and_then(Value::as_array);
+    json.get("Value").is_some_and(|value| !holds_entity(value))
+        || set.is_some_and(|all| all.iter().all(is_literal))
 }
 
 fn holds_entity(literal: &Value) -> bool {
@@ -226,6 +242,39 @@ mod tests {
         assert!(is_read(reads, "rate.limited"));
         assert!(!is_read(reads, "rate.limit"));
         assert!(is_read(Reads::EVERYTHING, "rate.limit"));
+    }
+
+    #[test]
+    fn facts_alone_are_read_where_nothing_else_is_named() {
+        let check = |condition: &str, want: bool| {
+            let text = format!("permit (principal, action, resource) when {{ {condition} }};");
+            let reads = Reads::of(&Policy::parse(None, text).unwrap());
+            assert_eq!(reads.facts_alone(), want, "{condition}");
+        };
+        check("context.rate.limited", true);
+        check("context.waf.score >= 5 && context.waf.health == \"ok\"", true);
+        check("[\"a\", \"b\"].contains(context.token.acr) || !context.token.present", true);
+        check("context.token.acr == \"a\"", true);
+        check("context.conn.ip.isInRange(ip(\"10.0.0.0/8\"))", true);
+        check("[\"a\"] == context.token.scope", true);
+        check("true", false);
+        check("context has token", false);
+        for named in [
+            "principal == resource",
+            "principal is Portcullis::User",
+            "resource == Portcullis::Api::\"a\"",
+            "Portcullis::Api::\"a\" == Portcullis::Api::\"b\"",
+            "action in Orders::Action::\"read\"",
+            "resource has owner",
+            "principal.hasTag(\"a\")",
+            "[principal] == [resource]",
+            "[Portcullis::Api::\"a\"] == []",
+            "{a: action} == {}",
+            "(if true then principal else principal) is Portcullis::User",
+            "[principal].contains(resource)",
+        ] {
+            check(&format!("context.rate.limited && {named}"), false);
+        }
     }
 
     #[test]

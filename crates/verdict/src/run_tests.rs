@@ -19,7 +19,7 @@ use signals::PrincipalKind;
 use crate::cases::{Case, listed};
 use crate::catalogue::elements;
 use crate::compiled::Compiled;
-use crate::decide::{Policies, found};
+use crate::decide::{Matching, Policies, found};
 use crate::inputs::Inputs;
 use crate::lint::Lint;
 use crate::outcome::{Basis, Decision};
@@ -207,13 +207,14 @@ impl Policies {
             known.is_some_and(|known| known.declares(kind, &resource.type_name().to_string()));
         let at_ms = self.at_ms(at_ms);
         let scope = Scope { principal, action, resource, store: &store };
-        let matching: Vec<&Compiled> = self
+        let matching: Vec<Matching<'_>> = self
             .policies
             .iter()
-            .map(AsRef::as_ref)
-            .filter(|one| !one.until.is_over(at_ms) && scope.is_of(one))
+            .map(|compiled| Matching { compiled, place: None })
+            .filter(|one| !one.compiled.until.is_over(at_ms) && scope.is_of(one.compiled))
             .collect();
-        let inputs = Inputs { store: store.clone(), request: request.clone(), declared };
+        let (store, request) = (store.clone(), request.clone());
+        let inputs = Inputs { store, request, declared, answers: None };
         Ok(found(&matching, &inputs).answer(kind, declared).basis)
     }
 

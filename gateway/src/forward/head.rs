@@ -57,7 +57,7 @@ impl Source<'_> {
             return Err(unsendable("connect is not forwarded"));
         }
         let mut headers = HeaderMap::with_capacity(ADDED_MAX + request.headers.len());
-        headers.insert(HOST, value(request.authority())?);
+        headers.insert(HOST, value(&request.authority())?);
         for field in request.end_to_end() {
             headers.append(field.name.clone(), field.value.clone());
         }
@@ -65,7 +65,7 @@ impl Source<'_> {
         self.client(&mut headers)?;
         self.principal(&mut headers)?;
         self.trace(&mut headers)?;
-        headers.insert(DECISION_ID, decision_id(self.decision_id));
+        headers.insert(DECISION_ID, decision_value(self.decision_id));
         let mut head = Request::new(());
         *head.method_mut() = request.method.clone();
         *head.uri_mut() = uri(request)?;
@@ -101,9 +101,9 @@ impl Source<'_> {
     }
 
     fn client(&self, headers: &mut HeaderMap) -> Result<(), Fault> {
-        headers.insert(FORWARDED_FOR, value(self.conn.ip.to_canonical().to_string())?);
+        headers.insert(FORWARDED_FOR, value(&self.conn.ip.to_canonical().to_string())?);
         let host = self.origin.authority(self.request.host.as_str());
-        headers.insert(FORWARDED_HOST, value(host)?);
+        headers.insert(FORWARDED_HOST, value(&host)?);
         headers.insert(FORWARDED_PORT, HeaderValue::from(self.origin.port));
         let proto = match self.origin.scheme {
             Scheme::Http => "http",
@@ -123,16 +123,16 @@ impl Source<'_> {
         if principal.kind == PrincipalKind::Anonymous {
             return Ok(());
         }
-        headers.insert(FORWARDED_USER, value(encoded(&principal.id))?);
+        headers.insert(FORWARDED_USER, value(&encoded(&principal.id))?);
         if !principal.groups.is_empty() {
             let groups: Vec<_> = principal.groups.iter().map(|group| encoded(group)).collect();
-            headers.insert(FORWARDED_GROUPS, value(groups.join(","))?);
+            headers.insert(FORWARDED_GROUPS, value(&groups.join(","))?);
         }
         Ok(())
     }
 
     fn trace(&self, headers: &mut HeaderMap) -> Result<(), Fault> {
-        headers.insert(TRACEPARENT, value(self.trace.to_string())?);
+        headers.insert(TRACEPARENT, value(self.trace.traceparent())?);
         if self.trace.continued() {
             for state in self.request.headers.get_all(TRACESTATE.as_str()) {
                 headers.append(TRACESTATE, state.clone());
@@ -143,9 +143,10 @@ impl Source<'_> {
 }
 
 /// The decision's id as a field's value.
-pub(super) fn decision_id(id: Uuid) -> HeaderValue {
+pub fn decision_value(id: Uuid) -> HeaderValue {
+    let mut text = Uuid::encode_buffer();
     #[expect(clippy::expect_used, reason = "hex digits and hyphens are a field's value")]
-    HeaderValue::try_from(id.hyphenated().to_string()).expect("visible ascii")
+    HeaderValue::from_str(id.hyphenated().encode_lower(&mut text)).expect("visible ascii")
 }
 
 /// The request target, byte for byte the canonical one.
@@ -182,8 +183,8 @@ fn push_encoded(value: &mut String, byte: u8) {
     value.extend(DIGITS.get(usize::from(byte & 0x0f)));
 }
 
-fn value(text: String) -> Result<HeaderValue, Fault> {
-    HeaderValue::try_from(text).map_err(|_| unsendable("a value is not a field's"))
+fn value(text: &str) -> Result<HeaderValue, Fault> {
+    HeaderValue::from_str(text).map_err(|_| unsendable("a value is not a field's"))
 }
 
 fn unsendable(why: &str) -> Fault {

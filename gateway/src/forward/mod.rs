@@ -37,7 +37,7 @@ use verdict::Permit;
 pub use self::account::{Account, Answer, Entry};
 pub use self::endpoint::{BadEndpoint, Endpoint, Limits, Upstream};
 pub use self::failure::{ClientBody, Failure, Fault};
-pub use self::head::DECISION_ID;
+pub use self::head::{DECISION_ID, decision_value};
 pub use self::look::Look;
 pub use self::pool::Pools;
 
@@ -137,7 +137,7 @@ async fn relay<E: Entry>(
         Ok((mut response, address)) => {
             account.connected(Some(address));
             account.look_at(&response);
-            response.headers_mut().insert(DECISION_ID, head::decision_id(decision_id));
+            response.headers_mut().insert(DECISION_ID, decision_value(decision_id));
             Ok(account.relay(response))
         }
         Err(fault) => {

@@ -26,11 +26,9 @@ use super::upload::Upload;
 /// How often connections that idled too long are closed.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
-/// An answer's head, and what hyper reads ahead of a slow client, in bytes.
+/// An answer's head, and what hyper reads ahead of a slow client, in bytes. Of fields a head may
+/// have the 100 that hyper keeps room for beside the request.
 const BUFFER_BYTES_MAX: usize = 64 * 1024;
-
-/// Fields of an answer's head.
-const FIELDS_MAX: usize = 128;
 
 /// One worker's idle connections. Cheap to clone; all clones are the same pools.
 #[derive(Debug, Clone)]
@@ -160,7 +158,6 @@ impl Wire {
         let (tcp, address) = endpoint.connect().await?;
         let (sender, connection) = Builder::new()
             .max_buf_size(BUFFER_BYTES_MAX)
-            .max_headers(FIELDS_MAX)
             .handshake::<_, Upload>(TokioIo::new(tcp))
             .await
             .map_err(io::Error::other)?;

@@ -114,7 +114,7 @@ impl Progress {
 pub(super) struct Upload(Option<Box<Flow>>);
 
 struct Flow {
-    body: Body,
+    body: Box<Body>,
     /// Of a declared length, what is still to come.
     left: Option<u64>,
     idle: Duration,
@@ -127,7 +127,7 @@ impl Upload {
     /// The body of a request with this framing; it may pause for `idle` between two pieces.
     /// There is progress to look at unless the request has no body.
     pub(super) fn new(
-        body: Body,
+        body: Box<Body>,
         framing: Framing,
         idle: Duration,
     ) -> (Self, Option<Arc<Progress>>) {

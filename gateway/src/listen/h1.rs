@@ -73,7 +73,7 @@ async fn answer<H: Handler>(
     let raw = Raw {
         head: head.read,
         client,
-        body: Body::new(incoming, common.limits.body),
+        body: Box::new(Body::new(incoming, common.limits.body)),
         conn,
         started: head.at,
         listener: Arc::clone(&common.name),

@@ -109,12 +109,12 @@ async fn answer<H: Handler>(
     let (parts, incoming) = request.into_parts();
     let line = format!("{} {} HTTP/2", parts.method, parts.uri.path());
     let head = h2::parse(parts, incoming.is_end_stream(), &common.limits.head);
-    let head = head.map_err(|why| Rejected::new(why, line.as_bytes()));
+    let head = head.map(Box::new).map_err(|why| Rejected::new(why, line.as_bytes()));
     let (conn, client) = connection.seen(&head, now_ms());
     let raw = Raw {
         head,
         client,
-        body: Body::of_stream(incoming, common.limits.body),
+        body: Box::new(Body::of_stream(incoming, common.limits.body)),
         conn,
         started: Instant::now(),
         listener: Arc::clone(&common.name),

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use signals::{Conn, Request, Scheme, Unreadable};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::LocalRuntime;
 use tokio::sync::watch;
-use tokio::task::{JoinSet, LocalSet};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
@@ -31,9 +32,8 @@ pub(super) fn run<H: Handler>(
     stage: watch::Receiver<Stage>,
     make: impl FnOnce() -> H,
 ) -> io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let local = LocalSet::new();
-    runtime.block_on(local.run_until(async move {
+    let runtime = LocalRuntime::new()?;
+    runtime.block_on(async move {
         let handler = Rc::new(make());
         let mut doors = JoinSet::new();
         for Share { socket, common } in shares {
@@ -45,7 +45,7 @@ pub(super) fn run<H: Handler>(
             ended.map_err(io::Error::other)?;
         }
         Ok(())
-    }))
+    })
 }
 
 struct Worker<H> {
@@ -143,7 +143,7 @@ impl<H> Connection<H> {
     /// not known.
     pub(super) fn seen(
         &self,
-        head: &Result<Request, Rejected>,
+        head: &Result<Box<Request>, Rejected>,
         received_ms: i64,
     ) -> (Arc<Conn>, Result<(), Unreadable>) {
         let mut conn = Conn { received_ms, ..self.conn.clone() };

@@ -113,7 +113,7 @@ impl Chunked {
         if self.trailers.len() >= TRAILERS_MAX {
             return Err(Unreadable::BodyMalformed);
         }
-        self.trailers.push(h1::field(line).map_err(|_| Unreadable::BodyMalformed)?);
+        self.trailers.push(h1::field(line, line).map_err(|_| Unreadable::BodyMalformed)?);
         Ok(State::Trailers)
     }
 

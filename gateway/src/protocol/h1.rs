@@ -9,6 +9,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use http::Method;
 use http::header::{HeaderName, HeaderValue};
+use memchr::memchr;
 use signals::{
     Framing, Header, Headers, Host, Inspected, Path, Protocol, Query, Request, Scheme, Unreadable,
 };
@@ -75,7 +76,7 @@ impl Scan {
     pub fn find(&mut self, input: &[u8], limits: &Limits) -> Result<Option<usize>, Unreadable> {
         loop {
             let unseen = input.get(self.seen..).unwrap_or_default();
-            let lf = unseen.iter().position(|byte| *byte == b'\n').map(|at| self.seen + at);
+            let lf = memchr(b'\n', unseen).map(|at| self.seen + at);
             let too_long_at = limits.head_bytes.min(self.line.saturating_add(limits.line_bytes));
             if lf.unwrap_or(input.len()) >= too_long_at {
                 return Err(self.too_long());
@@ -122,7 +123,7 @@ pub fn parse(head: &Bytes, scheme: Scheme, limits: &Limits) -> Result<Parsed, Un
         if fields.len() >= limits.headers {
             return Err(Unreadable::TooManyHeaders);
         }
-        fields.push(field(&head.slice_ref(line))?);
+        fields.push(field(head, line)?);
     }
     let headers = Headers::new(fields)?;
     let authority = headers.get("host").ok_or(Unreadable::MissingHost)?;
@@ -153,19 +154,30 @@ pub fn parse(head: &Bytes, scheme: Scheme, limits: &Limits) -> Result<Parsed, Un
 
 /// The lines of a head, without CRLF; the empty last one is left out.
 fn lines(head: &[u8]) -> Result<impl Iterator<Item = &[u8]>, Unreadable> {
-    let head = head.strip_suffix(b"\r\n\r\n").ok_or(Unreadable::HeadIncomplete)?;
-    // A CR that no LF follows shows as one within a line, an LF that follows no CR at its end.
-    let whole = head.split(|byte| *byte == b'\n');
-    let last = whole.clone().count().saturating_sub(1);
-    for (at, line) in whole.clone().enumerate() {
-        let line = if at == last { Some(line) } else { line.strip_suffix(b"\r") };
-        match line {
+    let lines = head.strip_suffix(b"\r\n").filter(|lines| lines.ends_with(b"\r\n"));
+    let lines = Lines(lines.ok_or(Unreadable::HeadIncomplete)?);
+    for line in lines {
+        match line.strip_suffix(b"\r") {
             None => return Err(Unreadable::BareLf),
-            Some(line) if line.contains(&b'\r') => return Err(Unreadable::BareCr),
+            Some(line) if memchr(b'\r', line).is_some() => return Err(Unreadable::BareCr),
             Some(_) => {}
         }
     }
-    Ok(whole.map(|line| line.strip_suffix(b"\r").unwrap_or(line)))
+    Ok(lines.map(|line| line.strip_suffix(b"\r").unwrap_or(line)))
+}
+
+/// What ends in LF each, without it.
+#[derive(Clone, Copy)]
+struct Lines<'a>(&'a [u8]);
+
+impl<'a> Iterator for Lines<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let (line, rest) = self.0.split_at_checked(memchr(b'\n', self.0)?)?;
+        self.0 = rest.get(1..).unwrap_or_default();
+        Some(line)
+    }
 }
 
 struct RequestLine<'a> {
@@ -267,12 +279,12 @@ fn starts_with(target: &[u8], scheme: &[u8]) -> bool {
     target.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
 }
 
-/// One field line without its CRLF: `field-name ":" OWS field-value OWS` (RFC 9112 §5).
+/// One field line of `head`, without its CRLF: `field-name ":" OWS field-value OWS` (RFC 9112 §5).
 ///
 /// # Errors
 /// White space at its start or before the colon; a name that is no token; a value with a control
 /// character.
-pub fn field(line: &Bytes) -> Result<Header, Unreadable> {
+pub fn field(head: &Bytes, line: &[u8]) -> Result<Header, Unreadable> {
     if matches!(line.first(), Some(b' ' | b'\t')) {
         return Err(Unreadable::ObsFold);
     }
@@ -283,7 +295,7 @@ pub fn field(line: &Bytes) -> Result<Header, Unreadable> {
     }
     let name = HeaderName::from_bytes(name).map_err(|_| Unreadable::BadHeaderName)?;
     let value = trimmed(value.get(1..).unwrap_or_default());
-    let value = if value.is_empty() { Bytes::new() } else { line.slice_ref(value) };
+    let value = if value.is_empty() { Bytes::new() } else { head.slice_ref(value) };
     let value = HeaderValue::from_maybe_shared(value).map_err(|_| Unreadable::BadHeaderValue)?;
     Ok(Header { name, value })
 }

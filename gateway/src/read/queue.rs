@@ -17,7 +17,7 @@ use super::Rejected;
 #[derive(Debug)]
 pub struct Head {
     /// The canonical request, or why there is none.
-    pub read: Result<Request, Rejected>,
+    pub read: Result<Box<Request>, Rejected>,
     /// When it was whole, or was refused.
     pub at: Instant,
     /// The same, Unix milliseconds.

@@ -255,7 +255,7 @@ impl<IO: AsyncRead + Unpin> HeadReader<IO> {
             Some(left) => self.phase = Phase::Body { left, last },
             None => self.body_ended(last),
         }
-        self.put(Ok(parsed.request));
+        self.put(Ok(Box::new(parsed.request)));
     }
 
     fn refuse(&mut self, why: Unreadable) {
@@ -271,7 +271,7 @@ impl<IO: AsyncRead + Unpin> HeadReader<IO> {
         self.put(Err(Rejected::new(why, head)));
     }
 
-    fn put(&mut self, read: Result<signals::Request, Rejected>) {
+    fn put(&mut self, read: Result<Box<signals::Request>, Rejected>) {
         self.queue.put(Head { read, at: Instant::now(), received_ms: now_ms() });
     }
 

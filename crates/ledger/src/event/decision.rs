@@ -2,11 +2,10 @@
 
 use std::net::IpAddr;
 
-use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::wire::{Coded, severity};
-use super::{DecisionRef, Durability, Record};
+use super::{DecisionRef, Durability, Json, Record};
 
 /// A decision, ready for the log, and what its completion will need of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,11 +85,11 @@ pub struct Call<'a> {
     /// What abuse detection holds of the client, 0 to 100, if it could look.
     pub risk_score: Option<u8>,
     /// Principal, action and resource, whole.
-    pub question: Box<RawValue>,
+    pub question: Json,
     /// All facts, whole: the context of the question.
-    pub facts: Box<RawValue>,
+    pub facts: Json,
     /// The basis of the verdict and the digests.
-    pub cedar: Box<RawValue>,
+    pub cedar: Json,
 }
 
 /// Who asks.

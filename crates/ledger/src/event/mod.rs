@@ -22,6 +22,7 @@ mod cut;
 mod decision;
 pub mod dictionary;
 mod finding;
+mod json;
 mod lifecycle;
 pub mod limit;
 mod objects;
@@ -41,11 +42,12 @@ pub use decision::{
     Refusal, Resource, Subject, Tls, Trace, Turned, Verdict,
 };
 pub use finding::ResponseFinding;
+pub use json::Json;
 pub use lifecycle::{
     Counters, Digests, Heartbeat, LogClose, LogOpen, Loss, PolicyChanges, PolicySet, PolicySource,
     Previous, Reload, Reloaded, Watermark,
 };
-pub use printable::{is_printable, printable_json};
+pub use printable::{is_printable, printable_json, push_hex};
 pub use read::{DecisionRef, Glance, ReadError};
 pub use record::{Durability, EventError, Kind, Producer, Record};
 pub use response::{ResponseHit, ResponseWaf};

@@ -2,10 +2,11 @@
 
 use std::net::IpAddr;
 
-use serde::ser::SerializeMap;
+use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
+use super::printable::push_hex;
 use super::wire::{Coded, OCSF_VERSION, pair};
 use super::{Producer, limit};
 
@@ -24,22 +25,22 @@ pub(super) struct Metadata<'a> {
 impl Serialize for Metadata<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut buffer = Uuid::encode_buffer();
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("version", OCSF_VERSION)?;
-        map.serialize_entry("product", &Product::new(self.producer))?;
-        map.serialize_entry("profiles", self.profiles)?;
-        map.serialize_entry("event_code", self.event_code)?;
-        map.serialize_entry("uid", self.uid.hyphenated().encode_lower(&mut buffer))?;
+        let mut fields = serializer.serialize_struct("Metadata", 10)?;
+        fields.serialize_field("version", OCSF_VERSION)?;
+        fields.serialize_field("product", &Product::new(self.producer))?;
+        fields.serialize_field("profiles", self.profiles)?;
+        fields.serialize_field("event_code", self.event_code)?;
+        fields.serialize_field("uid", self.uid.hyphenated().encode_lower(&mut buffer))?;
         if let Some(uid) = self.correlation_uid {
-            map.serialize_entry("correlation_uid", uid.hyphenated().encode_lower(&mut buffer))?;
+            fields.serialize_field("correlation_uid", uid.hyphenated().encode_lower(&mut buffer))?;
         }
-        map.serialize_entry("log_name", &self.producer.log)?;
-        map.serialize_entry("log_provider", &self.producer.instance)?;
+        fields.serialize_field("log_name", &self.producer.log)?;
+        fields.serialize_field("log_provider", &self.producer.instance)?;
         if let Some(size) = self.untruncated_kib {
-            map.serialize_entry("is_truncated", &true)?;
-            map.serialize_entry("untruncated_size", &size)?;
+            fields.serialize_field("is_truncated", &true)?;
+            fields.serialize_field("untruncated_size", &size)?;
         }
-        map.end()
+        fields.end()
     }
 }
 
@@ -101,14 +102,14 @@ pub(super) struct User<'a> {
 
 impl Serialize for User<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("uid", self.uid)?;
-        pair(&mut map, "type_id", "type", self.kind)?;
+        let mut fields = serializer.serialize_struct("User", 4)?;
+        fields.serialize_field("uid", self.uid)?;
+        pair(&mut fields, "type_id", "type", self.kind)?;
         if !self.groups.is_empty() {
             let groups = self.groups.iter().take(limit::PROJECTED_MAX);
-            map.serialize_entry("groups", &groups.map(|uid| Named { uid }).collect::<Vec<_>>())?;
+            fields.serialize_field("groups", &groups.map(|uid| Named { uid }).collect::<Vec<_>>())?;
         }
-        map.end()
+        fields.end()
     }
 }
 
@@ -141,12 +142,12 @@ impl Serialize for Api<'_> {
             name: &'a str,
         }
         let mut buffer = Uuid::encode_buffer();
-        let mut map = serializer.serialize_map(Some(3))?;
-        map.serialize_entry("operation", self.operation)?;
-        map.serialize_entry("service", &Service { name: self.service })?;
+        let mut fields = serializer.serialize_struct("Api", 3)?;
+        fields.serialize_field("operation", self.operation)?;
+        fields.serialize_field("service", &Service { name: self.service })?;
         let uid = self.request.hyphenated().encode_lower(&mut buffer);
-        map.serialize_entry("request", &Named { uid })?;
-        map.end()
+        fields.serialize_field("request", &Named { uid })?;
+        fields.end()
     }
 }
 
@@ -263,13 +264,13 @@ pub(super) struct FindingInfo {
 impl Serialize for FindingInfo {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut buffer = Uuid::encode_buffer();
-        let mut map = serializer.serialize_map(Some(5))?;
-        map.serialize_entry("uid", self.uid.hyphenated().encode_lower(&mut buffer))?;
-        map.serialize_entry("title", self.title)?;
-        map.serialize_entry("analytic", &self.analytic)?;
-        map.serialize_entry("created_time", &self.created_time)?;
-        map.serialize_entry("related_events", &self.related_events)?;
-        map.end()
+        let mut fields = serializer.serialize_struct("FindingInfo", 5)?;
+        fields.serialize_field("uid", self.uid.hyphenated().encode_lower(&mut buffer))?;
+        fields.serialize_field("title", self.title)?;
+        fields.serialize_field("analytic", &self.analytic)?;
+        fields.serialize_field("created_time", &self.created_time)?;
+        fields.serialize_field("related_events", &self.related_events)?;
+        fields.end()
     }
 }
 
@@ -282,10 +283,10 @@ pub(super) struct Analytic {
 
 impl Serialize for Analytic {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(3))?;
-        map.serialize_entry("uid", self.uid)?;
-        pair(&mut map, "type_id", "type", self.kind)?;
-        map.end()
+        let mut fields = serializer.serialize_struct("Analytic", 3)?;
+        fields.serialize_field("uid", self.uid)?;
+        pair(&mut fields, "type_id", "type", self.kind)?;
+        fields.end()
     }
 }
 
@@ -330,11 +331,10 @@ pub(super) struct Trace<'a> {
 impl<'a> Trace<'a> {
     /// Version 00 of a `traceparent` (W3C Trace Context §3.2), or `None` if it is malformed.
     pub(super) fn parse(traceparent: &'a str, start_time: i64, end_time: i64) -> Option<Self> {
-        let mut parts = traceparent.split('-');
-        let (version, uid, span, flags) =
-            (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-        let sound = version == "00" && is_hex(uid, 32) && is_span(span) && is_hex(flags, 2);
-        if !sound || parts.next().is_some() {
+        let (uid, rest) = traceparent.strip_prefix("00-")?.split_at_checked(32)?;
+        let (span, rest) = rest.strip_prefix('-')?.split_at_checked(16)?;
+        let flags = rest.strip_prefix('-')?;
+        if !is_hex(uid, 32) || !is_span(span) || !is_hex(flags, 2) {
             return None;
         }
         let sampled = u8::from_str_radix(flags, 16).is_ok_and(|flags| flags & 1 == 1);
@@ -348,7 +348,9 @@ pub(super) fn is_span(text: &str) -> bool {
 }
 
 fn is_hex(text: &str, digits: usize) -> bool {
-    text.len() == digits && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    let other = |byte: u8| u8::from(!matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    // Without a branch for each byte: each event has some of these.
+    text.len() == digits && text.bytes().fold(0, |any, byte| any | other(byte)) == 0
 }
 
 impl Serialize for Trace<'_> {
@@ -361,14 +363,14 @@ impl Serialize for Trace<'_> {
             start_time: i64,
             end_time: i64,
         }
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("uid", self.uid)?;
+        let mut fields = serializer.serialize_struct("Trace", 3)?;
+        fields.serialize_field("uid", self.uid)?;
         if self.sampled {
-            map.serialize_entry("flags", &["sampled"])?;
+            fields.serialize_field("flags", &["sampled"])?;
         }
         let Self { span: uid, parent_span: parent_uid, start_time, end_time, .. } = *self;
-        map.serialize_entry("span", &Span { uid, parent_uid, start_time, end_time })?;
-        map.end()
+        fields.serialize_field("span", &Span { uid, parent_uid, start_time, end_time })?;
+        fields.end()
     }
 }
 
@@ -376,11 +378,6 @@ impl Serialize for Trace<'_> {
 pub(super) fn sha256(digest: [u8; 32]) -> String {
     let mut text = String::with_capacity(71);
     text.push_str("sha256:");
-    text.extend(
-        digest
-            .iter()
-            .flat_map(|byte| [byte >> 4, byte & 15])
-            .filter_map(|nibble| char::from_digit(u32::from(nibble), 16)),
-    );
+    push_hex(&mut text, &digest);
     text
 }

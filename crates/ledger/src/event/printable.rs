@@ -41,6 +41,14 @@ pub fn printable_json(json: String) -> String {
     out
 }
 
+/// Appends bytes as lower-case hexadecimal digits.
+pub fn push_hex<const N: usize>(to: &mut String, bytes: &[u8; N]) {
+    let digit = |nibble: u8| nibble + if nibble < 10 { b'0' } else { b'a' - 10 };
+    let digits = bytes.map(|byte| [digit(byte >> 4), digit(byte & 15)]);
+    // All at once, and digits are text.
+    to.push_str(std::str::from_utf8(digits.as_flattened()).unwrap_or_default());
+}
+
 /// Bytes of a character in JSON, its escape included.
 pub(super) fn json_bytes(char: char) -> usize {
     match char {
@@ -60,6 +68,13 @@ mod tests {
         assert_eq!(json, format!("\"{want}\""));
         assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
         assert_eq!(text.chars().map(json_bytes).sum::<usize>(), want.len(), "{want}");
+    }
+
+    #[test]
+    fn bytes_as_digits() {
+        let mut text = "0x".to_owned();
+        push_hex(&mut text, &[0, 0x9a, 0xf0, 0xff]);
+        assert_eq!(text, "0x009af0ff");
     }
 
     #[test]

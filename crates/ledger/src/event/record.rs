@@ -3,8 +3,8 @@
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::printable::{json_bytes, printable_json};
-use super::{limit, wire};
+use super::printable::json_bytes;
+use super::{json, limit, wire};
 
 /// One event, ready for the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -150,6 +150,9 @@ pub enum EventError {
 /// What a decision's value takes as a rule.
 const VALUE_BYTES: usize = 4096;
 
+/// Bytes of JSON that a byte of text can take: `\u` and four digits.
+const CHAR_JSON_BYTES_MAX: usize = 6;
+
 /// Serialises `event`, whose client-controlled fields lost `cut` bytes.
 pub(super) fn seal<U: Serialize>(
     kind: Kind,
@@ -161,10 +164,10 @@ pub(super) fn seal<U: Serialize>(
     for (field, text) in [("version", version), ("log", log), ("instance", instance)] {
         name(field, text)?;
     }
-    let mut value = json(&event)?;
+    let mut value = json::text(&event, VALUE_BYTES)?;
     if cut > 0 {
         event.metadata.untruncated_kib = Some((value.len() + cut).div_ceil(1024));
-        value = json(&event)?;
+        value = json::text(&event, VALUE_BYTES)?;
     }
     if value.len() > max {
         return Err(EventError::TooLarge { bytes: value.len(), max });
@@ -179,19 +182,16 @@ pub(super) fn seal<U: Serialize>(
     })
 }
 
-fn json<U: Serialize>(event: &wire::Event<'_, U>) -> Result<String, serde_json::Error> {
-    let mut value = Vec::with_capacity(VALUE_BYTES);
-    serde_json::to_writer(&mut value, event)?;
-    let value = String::from_utf8(value).map_err(serde::ser::Error::custom)?;
-    Ok(printable_json(value))
-}
-
 /// Checks a text that is never cut.
 pub(super) fn whole<'a>(
     field: &'static str,
     text: &'a str,
     max: usize,
 ) -> Result<&'a str, EventError> {
+    // Most are too short for their escapes to matter.
+    if text.len().saturating_mul(CHAR_JSON_BYTES_MAX) <= max {
+        return Ok(text);
+    }
     let size = text.chars().map(json_bytes).sum();
     if size > max {
         return Err(EventError::FieldTooLarge { field, size, max });

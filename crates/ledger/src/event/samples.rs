@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::*;
@@ -25,8 +25,8 @@ pub(super) fn uid(n: u128) -> Uuid {
     Uuid::from_u128(0x019a_a2b0_7d1c_7c3e_9a41_0000_0000_0000 + n)
 }
 
-fn raw(json: &str) -> Box<RawValue> {
-    RawValue::from_string(json.to_owned()).unwrap()
+fn raw(json: &str) -> Json {
+    Json::of(&serde_json::from_str::<Value>(json).unwrap()).unwrap()
 }
 
 pub(super) fn call<'a>(verdict: Verdict<'a>) -> Call<'a> {
@@ -399,6 +399,6 @@ pub(super) fn all() -> Vec<Record> {
     records
 }
 
-pub(super) fn question(bytes: usize) -> Box<RawValue> {
-    to_raw_value(&"q".repeat(bytes.saturating_sub(2))).unwrap()
+pub(super) fn question(bytes: usize) -> Json {
+    Json::of(&"q".repeat(bytes.saturating_sub(2))).unwrap()
 }

@@ -1,7 +1,6 @@
 //! Makes a decision's line of JSON: caps what is the client's, checks what is ours.
 
 use serde::Serialize;
-use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::cut::Cutter;
@@ -10,7 +9,7 @@ use super::read::{Correlated, Principal};
 use super::record::{name, seal, whole};
 use super::wire::{self, Class, Coded};
 use super::{
-    Actor, Call, Decision, DecisionFields, DecisionRef, Durability, EventError, Kind, Producer,
+    Actor, Call, Decision, DecisionFields, DecisionRef, Durability, EventError, Json, Kind, Producer,
     Refusal, Subject, Trace, Turned, Verdict, limit,
 };
 
@@ -31,11 +30,11 @@ struct Unmapped<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     message_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    question: Option<&'a RawValue>,
+    question: Option<&'a Json>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    facts: Option<&'a RawValue>,
+    facts: Option<&'a Json>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    cedar: Option<&'a RawValue>,
+    cedar: Option<&'a Json>,
 }
 
 impl DecisionFields<'_> {

@@ -166,7 +166,7 @@ fn what_a_client_says_acts_on_nobodys_terminal() {
         fields.http.user_agent = Some(said.as_bytes());
         let Subject::Call(call) = &mut fields.subject else { panic!() };
         call.resource.id = said;
-        call.question = serde_json::value::to_raw_value(said).unwrap();
+        call.question = Json::of(said).unwrap();
     });
     let (record, _) = decision.unwrap().into_parts();
     let line = std::str::from_utf8(&record.value).unwrap();

@@ -1,7 +1,7 @@
 //! The OCSF 1.8.0 event: the fields we write, in the order we write them. An id and its caption are one
 //! value here ([`Coded`]), so that they cannot disagree.
 
-use serde::ser::SerializeMap;
+use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
 use super::objects::{
@@ -120,6 +120,9 @@ pub(super) const ALLOWED: Coded = Coded(1, "Allowed");
 /// `action_id`.
 pub(super) const DENIED: Coded = Coded(2, "Denied");
 
+/// Fields of an event, at most; a serializer is told.
+const FIELDS_MAX: usize = 48;
+
 /// What a decision did (profile `security_control`).
 #[derive(Debug)]
 pub(super) struct Control<'a> {
@@ -197,76 +200,76 @@ impl<'a, U> Event<'a, U> {
 
 impl<U: Serialize> Serialize for Event<'_, U> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        pair(&mut map, "category_uid", "category_name", self.class.category())?;
-        pair(&mut map, "class_uid", "class_name", Coded(self.class.uid(), self.class.name()))?;
-        pair(&mut map, "activity_id", "activity_name", self.activity)?;
-        map.serialize_entry("type_uid", &(self.class.uid() * 100 + self.activity.0))?;
-        pair(&mut map, "severity_id", "severity", self.severity)?;
-        map.serialize_entry("time", &self.time)?;
+        let mut fields = serializer.serialize_struct("Event", FIELDS_MAX)?;
+        pair(&mut fields, "category_uid", "category_name", self.class.category())?;
+        pair(&mut fields, "class_uid", "class_name", Coded(self.class.uid(), self.class.name()))?;
+        pair(&mut fields, "activity_id", "activity_name", self.activity)?;
+        fields.serialize_field("type_uid", &(self.class.uid() * 100 + self.activity.0))?;
+        pair(&mut fields, "severity_id", "severity", self.severity)?;
+        fields.serialize_field("time", &self.time)?;
         if let Some(start) = self.start_time {
-            map.serialize_entry("start_time", &start)?;
-            map.serialize_entry("end_time", &self.time)?;
-            map.serialize_entry("duration", &self.time.saturating_sub(start).max(0))?;
+            fields.serialize_field("start_time", &start)?;
+            fields.serialize_field("end_time", &self.time)?;
+            fields.serialize_field("duration", &self.time.saturating_sub(start).max(0))?;
         }
         if let Some(status) = self.status {
-            pair(&mut map, "status_id", "status", status)?;
+            pair(&mut fields, "status_id", "status", status)?;
         }
         if let Some(code) = self.status_code {
-            map.serialize_entry("status_code", &format_args!("{code}"))?;
+            fields.serialize_field("status_code", &format_args!("{code}"))?;
         }
-        entry(&mut map, "status_detail", self.status_detail.as_ref())?;
-        map.serialize_entry("message", &self.message)?;
-        entry(&mut map, "count", self.count.as_ref())?;
-        map.serialize_entry("metadata", &self.metadata)?;
+        entry(&mut fields, "status_detail", self.status_detail.as_ref())?;
+        fields.serialize_field("message", &self.message)?;
+        entry(&mut fields, "count", self.count.as_ref())?;
+        fields.serialize_field("metadata", &self.metadata)?;
         if let Some(control) = &self.control {
-            control.entries(&mut map)?;
+            control.entries(&mut fields)?;
         }
-        entry(&mut map, "finding_info", self.finding.as_ref())?;
-        entry(&mut map, "evidences", self.evidence.as_ref().map(|evidence| [evidence]).as_ref())?;
-        entry(&mut map, "app", self.app.as_ref())?;
-        entry(&mut map, "actor", self.actor.as_ref())?;
-        entry(&mut map, "api", self.api.as_ref())?;
-        entry(&mut map, "resources", self.resource.as_ref().map(|resource| [resource]).as_ref())?;
-        entry(&mut map, "http_request", self.http_request.as_ref())?;
-        entry(&mut map, "http_response", self.http_response.as_ref())?;
-        entry(&mut map, "src_endpoint", self.src_endpoint.as_ref())?;
-        entry(&mut map, "dst_endpoint", self.dst_endpoint.as_ref())?;
-        entry(&mut map, "tls", self.tls.as_ref())?;
-        entry(&mut map, "trace", self.trace.as_ref())?;
-        map.serialize_entry("unmapped", &self.unmapped)?;
-        map.end()
+        entry(&mut fields, "finding_info", self.finding.as_ref())?;
+        entry(&mut fields, "evidences", self.evidence.as_ref().map(|evidence| [evidence]).as_ref())?;
+        entry(&mut fields, "app", self.app.as_ref())?;
+        entry(&mut fields, "actor", self.actor.as_ref())?;
+        entry(&mut fields, "api", self.api.as_ref())?;
+        entry(&mut fields, "resources", self.resource.as_ref().map(|resource| [resource]).as_ref())?;
+        entry(&mut fields, "http_request", self.http_request.as_ref())?;
+        entry(&mut fields, "http_response", self.http_response.as_ref())?;
+        entry(&mut fields, "src_endpoint", self.src_endpoint.as_ref())?;
+        entry(&mut fields, "dst_endpoint", self.dst_endpoint.as_ref())?;
+        entry(&mut fields, "tls", self.tls.as_ref())?;
+        entry(&mut fields, "trace", self.trace.as_ref())?;
+        fields.serialize_field("unmapped", &self.unmapped)?;
+        fields.end()
     }
 }
 
 impl Control<'_> {
-    fn entries<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
-        pair(map, "action_id", "action", self.action)?;
-        pair(map, "disposition_id", "disposition", self.disposition)?;
-        map.serialize_entry("is_alert", &self.is_alert)?;
+    fn entries<S: SerializeStruct>(&self, fields: &mut S) -> Result<(), S::Error> {
+        pair(fields, "action_id", "action", self.action)?;
+        pair(fields, "disposition_id", "disposition", self.disposition)?;
+        fields.serialize_field("is_alert", &self.is_alert)?;
         let authorizations = (!self.authorizations.is_empty()).then_some(&self.authorizations);
-        entry(map, "authorizations", authorizations)?;
-        entry(map, "policy", self.policy.as_ref())?;
-        entry(map, "firewall_rule", self.firewall_rule.as_ref())?;
-        entry(map, "risk_score", self.risk_score.as_ref())
+        entry(fields, "authorizations", authorizations)?;
+        entry(fields, "policy", self.policy.as_ref())?;
+        entry(fields, "firewall_rule", self.firewall_rule.as_ref())?;
+        entry(fields, "risk_score", self.risk_score.as_ref())
     }
 }
 
-fn entry<M: SerializeMap, T: Serialize>(
-    map: &mut M,
-    key: &str,
+fn entry<S: SerializeStruct, T: Serialize>(
+    fields: &mut S,
+    key: &'static str,
     value: Option<&T>,
-) -> Result<(), M::Error> {
-    value.map_or(Ok(()), |value| map.serialize_entry(key, value))
+) -> Result<(), S::Error> {
+    value.map_or(Ok(()), |value| fields.serialize_field(key, value))
 }
 
 /// An id and its caption.
-pub(super) fn pair<M: SerializeMap>(
-    map: &mut M,
-    id: &str,
-    caption: &str,
+pub(super) fn pair<S: SerializeStruct>(
+    fields: &mut S,
+    id: &'static str,
+    caption: &'static str,
     coded: Coded,
-) -> Result<(), M::Error> {
-    map.serialize_entry(id, &coded.0)?;
-    map.serialize_entry(caption, coded.1)
+) -> Result<(), S::Error> {
+    fields.serialize_field(id, &coded.0)?;
+    fields.serialize_field(caption, coded.1)
 }

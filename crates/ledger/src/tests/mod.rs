@@ -19,13 +19,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use serde_json::value::{RawValue, to_raw_value};
 use uuid::Uuid;
 
 use crate::cursor::{Cursor, Entry, Trail};
 use crate::event::{
-    Actor, ActorKind, Call, Connection, Decision, DecisionFields, Durability, HttpRequest, Kind,
-    Producer, Resource, Subject, Trace, Verdict,
+    Actor, ActorKind, Call, Connection, Decision, DecisionFields, Durability, HttpRequest, Json,
+    Kind, Producer, Resource, Subject, Trace, Verdict,
 };
 use crate::keys::{Issuer, Origin, OriginPrefix, Root, Validity};
 use crate::ledger::{Ledger, Options, StartError};
@@ -104,7 +103,7 @@ fn uid() -> Uuid {
 
 /// A decision about resource `id` whose facts have `bytes` bytes.
 fn decision_of(id: &str, bytes: usize) -> Decision {
-    let raw = |json: &str| RawValue::from_string(json.to_owned()).unwrap();
+    let raw = |json: &str| Json::of(&serde_json::from_str::<serde_json::Value>(json).unwrap()).unwrap();
     let call = Call {
         actor: Actor {
             kind: ActorKind::User,
@@ -122,7 +121,7 @@ fn decision_of(id: &str, bytes: usize) -> Decision {
         firewall_rule: None,
         risk_score: None,
         question: raw("{}"),
-        facts: to_raw_value(&noise(bytes)).unwrap(),
+        facts: Json::of(&noise(bytes)).unwrap(),
         cedar: raw("{}"),
     };
     let fields = DecisionFields {

@@ -69,6 +69,43 @@ fn without_a_permit_anonymous_is_unauthenticated_and_others_forbidden() {
     }
 }
 
+/// What a guardrail said of some facts is never the answer for others, nor for whom or what it
+/// names, however often and in whichever order they come.
+#[test]
+fn a_guardrail_asked_before_answers_for_the_same_facts_alone() {
+    let guardrails = r#"@id("waf") @refuse("blocked") forbid (principal, action, resource) when { context.waf.score >= 5 };
+@id("rate") @refuse("throttled") forbid (principal, action, resource) when { context.rate.limited };
+@id("errs") @refuse("blocked") forbid (principal, action, resource) when { context.waf.score > 900 && context.waf.score + 9223372036854775807 > 0 };
+@id("own") @refuse("forbidden") forbid (principal, action, resource) when { context.waf.score == 1 && principal == Portcullis::User::"corp|b" };"#;
+    let policies = load(&shop(PERMIT, guardrails));
+    let facts = |score, limited| {
+        let mut facts = Facts::default();
+        (facts.waf.score, facts.rate.limited) = (score, limited);
+        facts
+    };
+    let cases = [
+        ("corp|a", 0, false, None),
+        ("corp|b", 1, false, Some(Class::Forbidden)),
+        ("corp|a", 1, false, None),
+        ("corp|a", 5, false, Some(Class::Blocked)),
+        ("corp|a", 4, true, Some(Class::Throttled)),
+        ("corp|a", 5, true, Some(Class::Blocked)),
+        ("corp|a", 901, false, Some(Class::Unavailable)),
+        ("corp|b", 0, false, None),
+    ];
+    for _ in 0..3 {
+        for first in &cases {
+            for (who, score, limited, want) in [first].into_iter().chain(&cases) {
+                let verdict =
+                    ask_with(&policies, &user(who, &[]), "see", "book", &facts(*score, *limited));
+                assert_eq!(class(&verdict), *want, "{who} {score} {limited}");
+                let erred = verdict.basis.errors.iter().map(|error| error.policy.as_str());
+                assert_eq!(erred.eq(["errs"]), *score > 900, "{score}");
+            }
+        }
+    }
+}
+
 /// Every pair of classes: the worse one is what the client hears, and its texts come with it.
 #[test]
 fn the_worst_class_wins() {

@@ -215,7 +215,7 @@ impl Sending {
         let conn = Conn { ip: [192, 0, 2, 7].into(), ..Conn::default() };
         let incoming = incoming(self.feed).await;
         let body = Body::new(incoming, self.limits);
-        Exchange { request: self.request, body, conn: Arc::new(conn) }
+        Exchange { request: Box::new(self.request), body: Box::new(body), conn: Arc::new(conn) }
     }
 }
 

@@ -6,7 +6,7 @@ mod frames;
 mod limits;
 
 use hyper::rt::Executor;
-use tokio::task::LocalSet;
+use tokio::runtime::LocalRuntime;
 
 use super::*;
 use crate::listen::h2;
@@ -25,7 +25,7 @@ fn connect_h2<H: Handler, T>(
     pipe_bytes: usize,
     client: impl AsyncFnOnce(DuplexStream, watch::Sender<Stage>) -> T,
 ) -> Over<T> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = LocalRuntime::new().expect("a runtime");
     let all = async {
         let (ours, theirs) = tokio::io::duplex(pipe_bytes);
         let (stage, seen) = watch::channel(Stage::Serving);
@@ -43,7 +43,7 @@ fn connect_h2<H: Handler, T>(
         let (refused, client) = both.await.expect("no deadlock");
         Over { client, refused, abandoned: abandoned.count() }
     };
-    LocalSet::new().block_on(&runtime.expect("a runtime"), all)
+    runtime.block_on(all)
 }
 
 /// Runs hyper's client.

@@ -3,14 +3,13 @@ use std::path::Path;
 
 use clap::Parser as _;
 use ledger::event::{
-    Actor, ActorKind, Call, Completion, Connection, DecisionFields, HttpRequest, Outcome as Ended,
+    Actor, ActorKind, Call, Completion, Connection, DecisionFields, HttpRequest, Json, Outcome as Ended,
     Producer, Resource, Subject, Turned, Verdict,
 };
 use ledger::keys::{Issuer, OriginPrefix, Root, Validity};
 use ledger::note::{PrivateKey, Signer};
 use ledger::tiles::{CHECKPOINT, grow};
 use ledger::{Durability, Ledger, Look, SpoolOptions};
-use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -218,7 +217,7 @@ fn producer() -> Producer {
 /// One of the setting's decisions, under this id; without one, a request that had no route.
 fn subject(of: Option<&Value>) -> Subject<'static> {
     let Some(event) = of else { return Subject::Http(Turned::NotFound) };
-    let part = |name: &str| to_raw_value(&event["unmapped"][name]).unwrap();
+    let part = |name: &str| Json::of(&event["unmapped"][name]).unwrap();
     Subject::Call(Box::new(Call {
         actor: Actor {
             kind: ActorKind::User,

@@ -1,0 +1,519 @@
+//! JSON as events hold it: one line, without white space, and what a terminal would act on or not
+//! show [escaped](super::printable). The bytes are those that `serde_json` and
+//! [`printable_json`](super::printable_json) make one after the other. Each request has two events
+//! of some kilobytes: here they are made in one pass, and text that needs no escape, nearly all
+//! there is, is copied whole.
+
+use serde::ser::{
+    Error as _, Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant,
+    SerializeTuple, SerializeTupleStruct, SerializeTupleVariant, Serializer,
+};
+use serde_json::Error;
+
+use super::is_printable;
+
+/// The name by which a [`Json`] is known to the one that writes it into another.
+const JSON: &str = "ledger::event::Json";
+
+/// What a part of an event takes as a rule, bytes.
+const PART_BYTES: usize = 2048;
+
+/// A value that is JSON already, as events hold it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Json(String);
+
+impl Json {
+    /// The JSON of `value`.
+    ///
+    /// # Errors
+    /// It has no JSON: a key that is no text.
+    pub fn of<T: Serialize + ?Sized>(value: &T) -> Result<Self, Error> {
+        text(value, PART_BYTES).map(Self)
+    }
+}
+
+impl Serialize for Json {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_newtype_struct(JSON, &self.0)
+    }
+}
+
+/// The JSON of `value`, of which as many bytes are expected.
+pub(super) fn text<T: Serialize + ?Sized>(value: &T, bytes: usize) -> Result<String, Error> {
+    let mut writer = Writer { out: String::with_capacity(bytes), json: false };
+    value.serialize(&mut writer)?;
+    Ok(writer.out)
+}
+
+struct Writer {
+    out: String,
+    /// The text that follows is JSON already.
+    json: bool,
+}
+
+impl Writer {
+    fn text(&mut self, text: &str) {
+        self.out.push('"');
+        if is_plain(text.as_bytes()) {
+            self.out.push_str(text);
+        } else {
+            self.escape(text);
+        }
+        self.out.push('"');
+    }
+
+    /// The name of a field or a variant is an identifier of ours: there is nothing to escape in it.
+    fn name(&mut self, name: &'static str) {
+        self.out.push('"');
+        self.out.push_str(name);
+        self.out.push('"');
+    }
+
+    #[cold]
+    fn escape(&mut self, text: &str) {
+        for char in text.chars() {
+            match char {
+                '"' => self.out.push_str("\\\""),
+                '\\' => self.out.push_str("\\\\"),
+                '\n' => self.out.push_str("\\n"),
+                '\r' => self.out.push_str("\\r"),
+                '\t' => self.out.push_str("\\t"),
+                '\u{8}' => self.out.push_str("\\b"),
+                '\u{c}' => self.out.push_str("\\f"),
+                char if is_printable(char) => self.out.push(char),
+                char => {
+                    for unit in char.encode_utf16(&mut [0; 2]) {
+                        self.out.push_str(&format!("\\u{unit:04x}"));
+                    }
+                }
+            }
+        }
+    }
+
+    fn number(&mut self, number: impl itoa::Integer) {
+        self.out.push_str(itoa::Buffer::new().format(number));
+    }
+
+    /// A number that has a point is rare: it is written as `serde_json` does.
+    fn point(&mut self, number: &(impl Serialize + ?Sized)) -> Result<(), Error> {
+        self.out.push_str(&serde_json::to_string(number)?);
+        Ok(())
+    }
+
+    fn open(&mut self, bracket: char, end: &'static str) -> Members<'_> {
+        self.out.push(bracket);
+        Members { writer: self, first: true, end }
+    }
+
+    /// `{"variant":` and what follows; the brackets are closed by the members' end.
+    fn variant(&mut self, variant: &'static str, bracket: char, end: &'static str) -> Members<'_> {
+        self.out.push('{');
+        self.name(variant);
+        self.out.push(':');
+        self.open(bracket, end)
+    }
+}
+
+/// Whether all bytes are written as they are: visible ASCII but `"` and `\`. Pieces are looked at
+/// whole, the last one again with a part of the one before.
+fn is_plain(text: &[u8]) -> bool {
+    if let Some(last) = text.last_chunk::<16>() {
+        let (pieces, _) = text.as_chunks::<16>();
+        return !any_escaped(pieces) && !any_escaped(&[*last]);
+    }
+    match (text.first_chunk::<8>(), text.last_chunk::<8>()) {
+        (Some(first), Some(last)) => !any_escaped(&[*first, *last]),
+        _ => !any_escaped(text.as_chunks::<1>().0),
+    }
+}
+
+/// Without a branch for each byte: the compiler makes one instruction for many of them.
+fn any_escaped<const N: usize>(pieces: &[[u8; N]]) -> bool {
+    let mut any = [0; N];
+    for piece in pieces {
+        for (any, byte) in any.iter_mut().zip(piece) {
+            let visible = byte.wrapping_sub(b' ') <= b'~' - b' ';
+            *any |= u8::from(!visible) | u8::from(*byte == b'"') | u8::from(*byte == b'\\');
+        }
+    }
+    any != [0; N]
+}
+
+/// The members of an object or a list that is open.
+struct Members<'a> {
+    writer: &'a mut Writer,
+    first: bool,
+    end: &'static str,
+}
+
+impl Members<'_> {
+    fn separate(&mut self) {
+        if !std::mem::take(&mut self.first) {
+            self.writer.out.push(',');
+        }
+    }
+
+    fn element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
+        self.separate();
+        value.serialize(&mut *self.writer)
+    }
+
+    fn field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), Error> {
+        self.separate();
+        self.writer.name(name);
+        self.writer.out.push(':');
+        value.serialize(&mut *self.writer)
+    }
+
+    fn close(self) {
+        self.writer.out.push_str(self.end);
+    }
+}
+
+impl<'a> Serializer for &'a mut Writer {
+    type Ok = ();
+    type Error = Error;
+    type SerializeSeq = Members<'a>;
+    type SerializeTuple = Members<'a>;
+    type SerializeTupleStruct = Members<'a>;
+    type SerializeTupleVariant = Members<'a>;
+    type SerializeMap = Members<'a>;
+    type SerializeStruct = Members<'a>;
+    type SerializeStructVariant = Members<'a>;
+
+    fn serialize_bool(self, value: bool) -> Result<(), Error> {
+        self.out.push_str(if value { "true" } else { "false" });
+        Ok(())
+    }
+
+    fn serialize_i8(self, value: i8) -> Result<(), Error> {
+        self.number(value);
+        Ok(())
+    }
+
+    fn serialize_i16(self, value: i16) -> Result<(), Error> {
+        self.number(value);
+        Ok(())
+    }
+
+    fn serialize_i32(self, value: i32) -> Result<(), Error> {
+        self.number(value);
+        Ok(())
+    }
+
+    fn serialize_i64(self, value: i64) -> Result<(), Error> {
+        self.number(value);
+        Ok(())
+    }
+
+    fn serialize_u8(self, value: u8) -> Result<(), Error> {
+        self.number(value);
+        Ok(())
+    }
+
+    fn serialize_u16(self, value: u16) -> Result<(), Error> {
+        self.number(value);
+        Ok(())
+    }
+
+    fn serialize_u32(self, value: u32) -> Result<(), Error> {
+        self.number(value);
+        Ok(())
+    }
+
+    fn serialize_u64(self, value: u64) -> Result<(), Error> {
+        self.number(value);
+        Ok(())
+    }
+
+    fn serialize_f32(self, value: f32) -> Result<(), Error> {
+        self.point(&value)
+    }
+
+    fn serialize_f64(self, value: f64) -> Result<(), Error> {
+        self.point(&value)
+    }
+
+    fn serialize_char(self, value: char) -> Result<(), Error> {
+        self.serialize_str(value.encode_utf8(&mut [0; 4]))
+    }
+
+    fn serialize_str(self, value: &str) -> Result<(), Error> {
+        if std::mem::take(&mut self.json) {
+            self.out.push_str(value);
+        } else {
+            self.text(value);
+        }
+        Ok(())
+    }
+
+    fn serialize_bytes(self, value: &[u8]) -> Result<(), Error> {
+        self.collect_seq(value)
+    }
+
+    fn serialize_none(self) -> Result<(), Error> {
+        self.serialize_unit()
+    }
+
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Error> {
+        value.serialize(self)
+    }
+
+    fn serialize_unit(self) -> Result<(), Error> {
+        self.out.push_str("null");
+        Ok(())
+    }
+
+    fn serialize_unit_struct(self, _name: &'static str) -> Result<(), Error> {
+        self.serialize_unit()
+    }
+
+    fn serialize_unit_variant(
+        self,
+        _name: &'static str,
+        _index: u32,
+        variant: &'static str,
+    ) -> Result<(), Error> {
+        self.name(variant);
+        Ok(())
+    }
+
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(
+        self,
+        name: &'static str,
+        value: &T,
+    ) -> Result<(), Error> {
+        self.json = name == JSON;
+        value.serialize(self)
+    }
+
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        _name: &'static str,
+        _index: u32,
+        variant: &'static str,
+        value: &T,
+    ) -> Result<(), Error> {
+        let mut members = self.open('{', "}");
+        members.field(variant, value)?;
+        members.close();
+        Ok(())
+    }
+
+    fn serialize_seq(self, _len: Option<usize>) -> Result<Members<'a>, Error> {
+        Ok(self.open('[', "]"))
+    }
+
+    fn serialize_tuple(self, _len: usize) -> Result<Members<'a>, Error> {
+        Ok(self.open('[', "]"))
+    }
+
+    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Members<'a>, Error> {
+        Ok(self.open('[', "]"))
+    }
+
+    fn serialize_tuple_variant(
+        self,
+        _name: &'static str,
+        _index: u32,
+        variant: &'static str,
+        _len: usize,
+    ) -> Result<Members<'a>, Error> {
+        Ok(self.variant(variant, '[', "]}"))
+    }
+
+    fn serialize_map(self, _len: Option<usize>) -> Result<Members<'a>, Error> {
+        Ok(self.open('{', "}"))
+    }
+
+    fn serialize_struct(self, _name: &'static str, _len: usize) -> Result<Members<'a>, Error> {
+        Ok(self.open('{', "}"))
+    }
+
+    fn serialize_struct_variant(
+        self,
+        _name: &'static str,
+        _index: u32,
+        variant: &'static str,
+        _len: usize,
+    ) -> Result<Members<'a>, Error> {
+        Ok(self.variant(variant, '{', "}}"))
+    }
+}
+
+/// What `serde` calls the members of each kind.
+macro_rules! members {
+    ($($kind:ident: $member:ident($($name:ident: $type:ty)?) is $own:ident;)*) => {$(
+        impl $kind for Members<'_> {
+            type Ok = ();
+            type Error = Error;
+
+            fn $member<T: Serialize + ?Sized>(
+                &mut self,
+                $($name: $type,)?
+                value: &T,
+            ) -> Result<(), Error> {
+                self.$own($($name,)? value)
+            }
+
+            fn end(self) -> Result<(), Error> {
+                self.close();
+                Ok(())
+            }
+        }
+    )*};
+}
+
+members! {
+    SerializeSeq: serialize_element() is element;
+    SerializeTuple: serialize_element() is element;
+    SerializeTupleStruct: serialize_field() is element;
+    SerializeTupleVariant: serialize_field() is element;
+    SerializeStruct: serialize_field(name: &'static str) is field;
+    SerializeStructVariant: serialize_field(name: &'static str) is field;
+}
+
+impl SerializeMap for Members<'_> {
+    type Ok = ();
+    type Error = Error;
+
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Error> {
+        self.separate();
+        let at = self.writer.out.len();
+        key.serialize(&mut *self.writer)?;
+        let is_text = self.writer.out.as_bytes().get(at) == Some(&b'"');
+        if is_text { Ok(()) } else { Err(Error::custom("a key is no text")) }
+    }
+
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
+        self.writer.out.push(':');
+        value.serialize(&mut *self.writer)
+    }
+
+    fn end(self) -> Result<(), Error> {
+        self.close();
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::net::IpAddr;
+
+    use proptest::prelude::*;
+    use serde::Serialize;
+    use serde_json::{Value, json};
+
+    use super::super::printable_json;
+    use super::*;
+
+    /// The one way and the other give the same bytes.
+    fn check<T: Serialize + ?Sized>(value: &T) {
+        let want = printable_json(serde_json::to_string(value).unwrap());
+        assert_eq!(text(value, 0).unwrap(), want);
+    }
+
+    #[derive(Serialize)]
+    struct Unit;
+
+    #[derive(Serialize)]
+    struct Newtype(u8);
+
+    #[derive(Serialize)]
+    struct Pair(i64, &'static str);
+
+    #[derive(Serialize)]
+    #[serde(rename_all = "snake_case")]
+    enum Variants {
+        Plain,
+        One(i32),
+        Two(bool, Option<u16>),
+        Named { ip: IpAddr, none: Option<()> },
+    }
+
+    #[derive(Serialize)]
+    struct Flat {
+        before: f64,
+        #[serde(flatten)]
+        more: BTreeMap<String, Value>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        skipped: Option<u8>,
+    }
+
+    #[test]
+    fn every_shape_is_as_serde_json_has_it() {
+        check(&json!(null));
+        check(&(i8::MIN, i16::MIN, i32::MIN, i64::MIN, u64::MAX));
+        check(&(0.1_f32, -2.5e300_f64, f64::NAN, f64::INFINITY, 1.0));
+        check(&('x', '"', '\u{202e}', "", b"by".as_slice()));
+        check(&Unit);
+        check(&Newtype(7));
+        check(&Pair(-1, "a\nb"));
+        let named = Variants::Named { ip: IpAddr::from([192, 0, 2, 1]), none: None };
+        check(&[Variants::Plain, Variants::One(1), Variants::Two(true, None), named]);
+        check(&BTreeMap::<String, ()>::new());
+        let more = BTreeMap::from([("k\u{7f}\"".to_owned(), json!([{}, [], [1, {"a": "b"}]]))]);
+        check(&Flat { before: 1.5, more, skipped: None });
+        check(&format_args!("{}:{}", 1, "\\"));
+    }
+
+    #[test]
+    fn what_is_json_goes_in_as_it_is() {
+        let inner = Json::of(&json!({"a": "\u{1b}\"", "b": [1]})).unwrap();
+        let want = r#"{"inner":{"a":"\u001b\"","b":[1]},"after":"\""}"#;
+        let outer = BTreeMap::from([("inner", &inner)]);
+        assert_eq!(text(&outer, 0).unwrap(), r#"{"inner":{"a":"\u001b\"","b":[1]}}"#);
+        #[derive(Serialize)]
+        struct Outer<'a> {
+            inner: Option<&'a Json>,
+            after: &'a str,
+        }
+        assert_eq!(text(&Outer { inner: Some(&inner), after: "\"" }, 0).unwrap(), want);
+        let again = Json::of(&inner).unwrap();
+        assert_eq!(again, inner);
+    }
+
+    #[test]
+    fn each_byte_at_each_place_is_escaped_or_is_not() {
+        for byte in 0..=u8::MAX {
+            let plain = (b' '..=b'~').contains(&byte) && byte != b'"' && byte != b'\\';
+            for at in 0..17 {
+                let mut text = [b'a'; 17];
+                text[at] = byte;
+                assert_eq!(is_plain(&text), plain, "{byte} at {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_key_is_text() {
+        assert!(text(&BTreeMap::from([([1], 2)]), 0).is_err());
+        assert!(text(&BTreeMap::from([((), 2)]), 0).is_err());
+    }
+
+    fn value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            any::<String>().prop_map(Value::from),
+            "[ -~\u{80}-\u{a0}\u{2028}-\u{202f}\t\"\\\\]{0,40}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 64, 8, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..8).prop_map(Value::from),
+                prop::collection::vec((any::<String>(), inner), 0..8)
+                    .prop_map(|members| Value::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn any_value_is_as_serde_json_has_it(value in value()) {
+            check(&value);
+        }
+    }
+}
