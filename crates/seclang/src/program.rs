@@ -78,6 +78,8 @@ pub(crate) struct Program {
     /// The rules of each phase, in order.
     pub(crate) phases: [Vec<u32>; PHASES],
     pub(crate) targets: Vec<Targets>,
+    /// Lists of selectors whose values targets leave out, each list once.
+    pub(crate) exclusions: Vec<Vec<u32>>,
     pub(crate) chains: Vec<Chain>,
     pub(crate) groups: Vec<Group>,
     pub(crate) selectors: Vec<Selector>,

@@ -114,29 +114,27 @@ impl Writer {
     }
 }
 
-/// Whether all bytes are written as they are: visible ASCII but `"` and `\`. Pieces are looked at
-/// whole, the last one again with a part of the one before.
+/// Whether all bytes are written as they are: visible ASCII but `"` and `\`. Words are looked at
+/// whole, the last one again with a part of the one before; a short text is padded.
 fn is_plain(text: &[u8]) -> bool {
-    if let Some(last) = text.last_chunk::<16>() {
-        let (pieces, _) = text.as_chunks::<16>();
-        return !any_escaped(pieces) && !any_escaped(&[*last]);
+    if let Some(last) = text.last_chunk::<8>() {
+        let (words, _) = text.as_chunks::<8>();
+        let all = words.iter().fold(0, |all, word| all | escapes(*word));
+        return all | escapes(*last) == 0;
     }
-    match (text.first_chunk::<8>(), text.last_chunk::<8>()) {
-        (Some(first), Some(last)) => !any_escaped(&[*first, *last]),
-        _ => !any_escaped(text.as_chunks::<1>().0),
-    }
+    escapes(text.iter().fold(SPACES, |word, byte| word << 8 | u64::from(*byte)).to_le_bytes()) == 0
 }
 
-/// Without a branch for each byte: the compiler makes one instruction for many of them.
-fn any_escaped<const N: usize>(pieces: &[[u8; N]]) -> bool {
-    let mut any = [0; N];
-    for piece in pieces {
-        for (any, byte) in any.iter_mut().zip(piece) {
-            let visible = byte.wrapping_sub(b' ') <= b'~' - b' ';
-            *any |= u8::from(!visible) | u8::from(*byte == b'"') | u8::from(*byte == b'\\');
-        }
-    }
-    any != [0; N]
+const ONES: u64 = u64::from_le_bytes([1; 8]);
+const SPACES: u64 = u64::from_le_bytes([b' '; 8]);
+
+/// Not 0 if one of eight bytes is escaped: the highest bit of each says so.
+fn escapes(word: [u8; 8]) -> u64 {
+    let word = u64::from_le_bytes(word);
+    // A borrow reaches only what is above a byte that is reported itself.
+    let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word;
+    let is = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+    (word | below(word, 0x20) | is(b'"') | is(b'\\') | is(0x7f)) & (ONES * 0x80)
 }
 
 /// The members of an object or a list that is open.

@@ -366,6 +366,7 @@ struct Lowering {
     program: Program,
     chains: HashMap<Vec<Transform>, u32>,
     targets: HashMap<(Vec<u32>, Vec<u32>), u32>,
+    exclusions: HashMap<Vec<u32>, u32>,
     groups: HashMap<Group, u32>,
 }
 
@@ -477,6 +478,11 @@ impl Lowering {
         let key = (targets.included.clone(), targets.excluded.clone());
         let known = *self.targets.entry(key).or_insert(next);
         if known == next {
+            let next = number(self.program.exclusions.len());
+            targets.exclusion = *self.exclusions.entry(targets.excluded.clone()).or_insert(next);
+            if targets.exclusion == next {
+                self.program.exclusions.push(targets.excluded.clone());
+            }
             self.program.targets.push(targets);
         }
         known

@@ -16,6 +16,8 @@ pub(crate) struct Targets {
     /// Numbers of selectors.
     pub(crate) included: Vec<u32>,
     pub(crate) excluded: Vec<u32>,
+    /// The same by its number: many rules exclude alike.
+    pub(crate) exclusion: u32,
     /// Rules change them while they run.
     pub(crate) dynamic: bool,
 }

@@ -27,8 +27,9 @@ pub(super) struct GroupPairs {
 pub(super) struct Memo {
     groups: Vec<Option<GroupPairs>>,
     pairs: Vec<Pair>,
-    /// For selectors and for targets, where in `words` the set of their values begins.
+    /// For selectors, exclusions and targets, where in `words` the set of their values begins.
     selectors: Vec<u32>,
+    exclusions: Vec<u32>,
     targets: Vec<u32>,
     words: Vec<u64>,
     /// The count of values for which it holds.
@@ -43,6 +44,7 @@ impl Memo {
             groups: vec![None; program.groups.len()],
             pairs: Vec::with_capacity(2048),
             selectors: vec![NONE; program.selectors.len()],
+            exclusions: vec![NONE; program.exclusions.len()],
             targets: vec![NONE; program.targets.len()],
             words: Vec::with_capacity(128),
             values: 0,
@@ -55,6 +57,7 @@ impl Memo {
             self.values = store.len();
             self.groups.fill(None);
             self.selectors.fill(NONE);
+            self.exclusions.fill(NONE);
             self.targets.fill(NONE);
             self.pairs.clear();
             self.words.clear();
@@ -117,14 +120,31 @@ impl Memo {
         }
         let start = self.set();
         if let Some(targets) = program.targets.get(number as usize) {
-            for (list, included) in [(&targets.included, true), (&targets.excluded, false)] {
-                for selector in list {
-                    let from = self.selector(*selector, program, store);
-                    self.merge(start, from, included);
-                }
+            for selector in &targets.included {
+                let from = self.selector(*selector, program, store);
+                self.merge(start, from, true);
             }
+            let from = self.exclusion(targets.exclusion, program, store);
+            self.merge(start, from, false);
         }
         if let Some(known) = self.targets.get_mut(number as usize) {
+            *known = u32::try_from(start).unwrap_or(NONE);
+        }
+        start
+    }
+
+    /// Where the set of the values that an exclusion names begins.
+    fn exclusion(&mut self, number: u32, program: &Program, store: &Store) -> usize {
+        match self.exclusions.get(number as usize) {
+            Some(start) if *start != NONE => return *start as usize,
+            _ => {}
+        }
+        let start = self.set();
+        for selector in program.exclusions.get(number as usize).into_iter().flatten() {
+            let from = self.selector(*selector, program, store);
+            self.merge(start, from, true);
+        }
+        if let Some(known) = self.exclusions.get_mut(number as usize) {
             *known = u32::try_from(start).unwrap_or(NONE);
         }
         start
