@@ -571,7 +571,11 @@ impl Turn {
         Self { why, request, request_line: None, route }
     }
 
-    fn unreadable(why: Unreadable, request: Option<Box<Request>>, route: Option<Arc<Route>>) -> Self {
+    fn unreadable(
+        why: Unreadable,
+        request: Option<Box<Request>>,
+        route: Option<Arc<Route>>,
+    ) -> Self {
         Self::new(Reject::Unreadable(why), request, route)
     }
 }

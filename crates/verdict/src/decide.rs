@@ -1,7 +1,7 @@
 //! The decision itself.
 //!
 //! Of all policies, those whose scope is true are found in the index, and Cedar evaluates the
-//! conditions of these. Answers are merged as Cedar's authorizer does: a forbid that holds
+//! conditions of these, or did so before for the same facts where they read nothing else. Answers are merged as Cedar's authorizer does: a forbid that holds
 //! refuses, else a permit that holds permits, else nothing does. Shadow policies are evaluated
 //! beside the enforced ones and can change nothing. No schema, text or annotation is parsed here.
 
@@ -164,7 +164,8 @@ impl Policies {
         let found = self.maker().asked(principal, action, resource).and_then(|asked| {
             let (matching, at_ms) = (asked.matching()?, self.at_ms(facts.conn.received_ms));
             let matching = self.in_force(&matching, at_ms);
-            let reads = matching.iter().fold(Reads::default(), |all, one| all.and(one.compiled.reads));
+            let reads =
+                matching.iter().fold(Reads::default(), |all, one| all.and(one.compiled.reads));
             let inputs = asked.inputs(facts, reads)?;
             Ok((found(&matching, &inputs), inputs.declared))
         });
@@ -226,7 +227,7 @@ pub(crate) struct Matching<'a> {
     pub(crate) place: Option<Place>,
 }
 
-/// Asks each of the policies whose scope is true.
+/// What each of the policies whose scope is true comes to: asked, or known of the same facts.
 pub(crate) fn found<'a>(matching: &[Matching<'a>], inputs: &Inputs) -> Found<'a> {
     let mut found = Found::default();
     for Matching { compiled: one, place } in matching {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use cedar_policy::Schema;
 
 use crate::annotations::distance;
-use crate::catalogue::Catalogue;
 use crate::answers::Places;
+use crate::catalogue::Catalogue;
 use crate::compiled::Compiled;
 use crate::decide::Policies;
 use crate::effect::Effects;

@@ -192,7 +192,12 @@ mod tests {
         let context = Context::from_json_value(context, None).unwrap();
         let request =
             Request::new(uid("U::\"a\""), uid("Action::\"x\""), uid("R::\"r\""), context, None);
-        Inputs { request: request.unwrap(), store: Entities::empty(), declared: true, answers: None }
+        Inputs {
+            request: request.unwrap(),
+            store: Entities::empty(),
+            declared: true,
+            answers: None,
+        }
     }
 
     /// Part by part, a policy comes to what Cedar's authorizer says of the whole.

@@ -26,9 +26,12 @@ use super::upload::Upload;
 /// How often connections that idled too long are closed.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
-/// An answer's head, and what hyper reads ahead of a slow client, in bytes. Of fields a head may
-/// have the 100 that hyper keeps room for beside the request.
+/// An answer's head, and what hyper reads ahead of a slow client, in bytes.
 const BUFFER_BYTES_MAX: usize = 64 * 1024;
+
+/// Fields of an answer's head, and of its trailers: as many as hyper has room for without asking
+/// for memory.
+const FIELDS_MAX: usize = 100;
 
 /// One worker's idle connections. Cheap to clone; all clones are the same pools.
 #[derive(Debug, Clone)]
@@ -158,6 +161,7 @@ impl Wire {
         let (tcp, address) = endpoint.connect().await?;
         let (sender, connection) = Builder::new()
             .max_buf_size(BUFFER_BYTES_MAX)
+            .max_headers(FIELDS_MAX)
             .handshake::<_, Upload>(TokioIo::new(tcp))
             .await
             .map_err(io::Error::other)?;

@@ -1,6 +1,7 @@
 //! JSON as events hold it: one line, without white space, and what a terminal would act on or not
 //! show [escaped](super::printable). The bytes are those that `serde_json` and
-//! [`printable_json`](super::printable_json) make one after the other. Each request has two events
+//! [`printable_json`](super::printable_json) make one after the other, but that a key must be
+//! text, that integers have 64 bits, and that what is JSON already is a [`Json`] here. Each request has two events
 //! of some kilobytes: here they are made in one pass, and text that needs no escape, nearly all
 //! there is, is copied whole.
 
@@ -15,6 +16,9 @@ use super::is_printable;
 /// The name by which a [`Json`] is known to the one that writes it into another.
 const JSON: &str = "ledger::event::Json";
 
+/// The name by which `serde_json` knows its own: it would be written as an object.
+const RAW_VALUE: &str = "$serde_json::private::RawValue";
+
 /// What a part of an event takes as a rule, bytes.
 const PART_BYTES: usize = 2048;
 
@@ -26,7 +30,7 @@ impl Json {
     /// The JSON of `value`.
     ///
     /// # Errors
-    /// It has no JSON: a key that is no text.
+    /// It has no JSON here: see the module.
     pub fn of<T: Serialize + ?Sized>(value: &T) -> Result<Self, Error> {
         text(value, PART_BYTES).map(Self)
     }
@@ -324,7 +328,10 @@ impl<'a> Serializer for &'a mut Writer {
         Ok(self.open('{', "}"))
     }
 
-    fn serialize_struct(self, _name: &'static str, _len: usize) -> Result<Members<'a>, Error> {
+    fn serialize_struct(self, name: &'static str, _len: usize) -> Result<Members<'a>, Error> {
+        if name == RAW_VALUE {
+            return Err(Error::custom("a raw value is none of ours"));
+        }
         Ok(self.open('{', "}"))
     }
 
@@ -477,9 +484,11 @@ mod tests {
         for byte in 0..=u8::MAX {
             let plain = (b' '..=b'~').contains(&byte) && byte != b'"' && byte != b'\\';
             for at in 0..17 {
-                let mut text = [b'a'; 17];
-                text[at] = byte;
-                assert_eq!(is_plain(&text), plain, "{byte} at {at}");
+                for length in at + 1..=17 {
+                    let mut text = [b'a'; 17];
+                    text[at] = byte;
+                    assert_eq!(is_plain(&text[..length]), plain, "{byte} at {at} of {length}");
+                }
             }
         }
     }
@@ -488,6 +497,12 @@ mod tests {
     fn a_key_is_text() {
         assert!(text(&BTreeMap::from([([1], 2)]), 0).is_err());
         assert!(text(&BTreeMap::from([((), 2)]), 0).is_err());
+    }
+
+    #[test]
+    fn what_only_serde_json_knows_to_be_json_is_refused() {
+        let raw = serde_json::value::to_raw_value(&1).unwrap();
+        assert!(text(&raw, 0).is_err());
     }
 
     fn value() -> impl Strategy<Value = Value> {

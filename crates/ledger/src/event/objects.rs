@@ -32,7 +32,8 @@ impl Serialize for Metadata<'_> {
         fields.serialize_field("event_code", self.event_code)?;
         fields.serialize_field("uid", self.uid.hyphenated().encode_lower(&mut buffer))?;
         if let Some(uid) = self.correlation_uid {
-            fields.serialize_field("correlation_uid", uid.hyphenated().encode_lower(&mut buffer))?;
+            fields
+                .serialize_field("correlation_uid", uid.hyphenated().encode_lower(&mut buffer))?;
         }
         fields.serialize_field("log_name", &self.producer.log)?;
         fields.serialize_field("log_provider", &self.producer.instance)?;
@@ -107,7 +108,8 @@ impl Serialize for User<'_> {
         pair(&mut fields, "type_id", "type", self.kind)?;
         if !self.groups.is_empty() {
             let groups = self.groups.iter().take(limit::PROJECTED_MAX);
-            fields.serialize_field("groups", &groups.map(|uid| Named { uid }).collect::<Vec<_>>())?;
+            fields
+                .serialize_field("groups", &groups.map(|uid| Named { uid }).collect::<Vec<_>>())?;
         }
         fields.end()
     }

@@ -1,4 +1,5 @@
-//! JSON that can be looked at: what a terminal or a page would act on, or not show, is escaped.
+//! Text that can be looked at. In JSON, what a terminal or a page would act on, or not show, is
+//! escaped.
 //!
 //! JSON's own escapes cover U+0000 to U+001F. A client can also send a control sequence
 //! introducer (U+009B), directions (U+202E) and marks without a width, and whoever reads an event

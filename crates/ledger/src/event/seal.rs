@@ -9,8 +9,8 @@ use super::read::{Correlated, Principal};
 use super::record::{name, seal, whole};
 use super::wire::{self, Class, Coded};
 use super::{
-    Actor, Call, Decision, DecisionFields, DecisionRef, Durability, EventError, Json, Kind, Producer,
-    Refusal, Subject, Trace, Turned, Verdict, limit,
+    Actor, Call, Decision, DecisionFields, DecisionRef, Durability, EventError, Json, Kind,
+    Producer, Refusal, Subject, Trace, Turned, Verdict, limit,
 };
 
 /// What the decision holds beside OCSF's own fields.

@@ -226,11 +226,19 @@ impl<U: Serialize> Serialize for Event<'_, U> {
             control.entries(&mut fields)?;
         }
         entry(&mut fields, "finding_info", self.finding.as_ref())?;
-        entry(&mut fields, "evidences", self.evidence.as_ref().map(|evidence| [evidence]).as_ref())?;
+        entry(
+            &mut fields,
+            "evidences",
+            self.evidence.as_ref().map(|evidence| [evidence]).as_ref(),
+        )?;
         entry(&mut fields, "app", self.app.as_ref())?;
         entry(&mut fields, "actor", self.actor.as_ref())?;
         entry(&mut fields, "api", self.api.as_ref())?;
-        entry(&mut fields, "resources", self.resource.as_ref().map(|resource| [resource]).as_ref())?;
+        entry(
+            &mut fields,
+            "resources",
+            self.resource.as_ref().map(|resource| [resource]).as_ref(),
+        )?;
         entry(&mut fields, "http_request", self.http_request.as_ref())?;
         entry(&mut fields, "http_response", self.http_response.as_ref())?;
         entry(&mut fields, "src_endpoint", self.src_endpoint.as_ref())?;

@@ -103,7 +103,8 @@ fn uid() -> Uuid {
 
 /// A decision about resource `id` whose facts have `bytes` bytes.
 fn decision_of(id: &str, bytes: usize) -> Decision {
-    let raw = |json: &str| Json::of(&serde_json::from_str::<serde_json::Value>(json).unwrap()).unwrap();
+    let raw =
+        |json: &str| Json::of(&serde_json::from_str::<serde_json::Value>(json).unwrap()).unwrap();
     let call = Call {
         actor: Actor {
             kind: ActorKind::User,

@@ -104,7 +104,13 @@ impl Random {
 }
 
 fn policy(random: &mut Random, id: &str, guardrail: bool) -> String {
-    let principal = if random.below(3) == 0 { random.of(USERS) } else { random.of(ANYONE) };
+    // Half of the guardrails are asked of every request: their answers are kept.
+    let always = guardrail && random.below(2) == 0;
+    let users = random.below(3) == 0;
+    let principal = match always {
+        true => "principal",
+        false => random.of(if users { USERS } else { ANYONE }),
+    };
     let resource = if guardrail { "resource" } else { random.of(THINGS) };
     let mode = random.of(&["", "", "", "@mode(\"shadow\")"]);
     let effect = match random.below(if guardrail { 2 } else { 12 }) {
@@ -113,7 +119,7 @@ fn policy(random: &mut Random, id: &str, guardrail: bool) -> String {
         2 => "@cache(\"no-store\") permit",
         _ => "permit",
     };
-    let action = random.of(ACTIONS);
+    let action = if always { "action" } else { random.of(ACTIONS) };
     let mut text = format!("@id(\"{id}\") {mode} {effect} ({principal}, {action}, {resource})");
     let least = u64::from(text.contains("forbid"));
     for _ in 0..least + random.below(2) {
@@ -128,7 +134,7 @@ fn policy(random: &mut Random, id: &str, guardrail: bool) -> String {
 fn set(random: &mut Random) -> Policies {
     let (mut shop, mut guardrails) = (String::new(), String::new());
     for nth in 0..12 + random.below(10) {
-        let guardrail = random.below(8) == 0;
+        let guardrail = random.below(4) == 0;
         let text = policy(random, &format!("p{nth}"), guardrail);
         let alone = if guardrail { source("", &text) } else { source(&text, "") };
         if Policies::load(&alone).is_ok() {

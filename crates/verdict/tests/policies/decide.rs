@@ -73,10 +73,10 @@ fn without_a_permit_anonymous_is_unauthenticated_and_others_forbidden() {
 /// names, however often and in whichever order they come.
 #[test]
 fn a_guardrail_asked_before_answers_for_the_same_facts_alone() {
-    let guardrails = r#"@id("waf") @refuse("blocked") forbid (principal, action, resource) when { context.waf.score >= 5 };
+    let guardrails = r#"@id("own") @refuse("forbidden") forbid (principal, action, resource) when { context.waf.score == 1 && principal == Portcullis::User::"corp|b" };
+@id("waf") @refuse("blocked") forbid (principal, action, resource) when { context.waf.score >= 5 };
 @id("rate") @refuse("throttled") forbid (principal, action, resource) when { context.rate.limited };
-@id("errs") @refuse("blocked") forbid (principal, action, resource) when { context.waf.score > 900 && context.waf.score + 9223372036854775807 > 0 };
-@id("own") @refuse("forbidden") forbid (principal, action, resource) when { context.waf.score == 1 && principal == Portcullis::User::"corp|b" };"#;
+@id("errs") @refuse("blocked") forbid (principal, action, resource) when { context.waf.score > 900 && context.waf.score + 9223372036854775807 > 0 };"#;
     let policies = load(&shop(PERMIT, guardrails));
     let facts = |score, limited| {
         let mut facts = Facts::default();
@@ -102,6 +102,26 @@ fn a_guardrail_asked_before_answers_for_the_same_facts_alone() {
                 let erred = verdict.basis.errors.iter().map(|error| error.policy.as_str());
                 assert_eq!(erred.eq(["errs"]), *score > 900, "{score}");
             }
+        }
+    }
+}
+
+/// More of them than there are places for what they said.
+#[test]
+fn each_of_a_hundred_guardrails_is_asked() {
+    let guardrail = |nth: i64| {
+        format!(
+            "@id(\"g{nth}\") @refuse(\"blocked\") forbid (principal, action, resource) when {{ context.waf.score == {nth} }};\n"
+        )
+    };
+    let policies = load(&shop(PERMIT, &(1..=100).map(guardrail).collect::<String>()));
+    for _ in 0..2 {
+        for score in 0..=101 {
+            let mut facts = Facts::default();
+            facts.waf.score = score;
+            let verdict = ask_with(&policies, &user("corp|a", &[]), "see", "book", &facts);
+            let want = if (1..=100).contains(&score) { format!("g{score}") } else { "see".into() };
+            assert_eq!(verdict.basis.determining, [want], "{score}");
         }
     }
 }

@@ -3,8 +3,8 @@ use std::path::Path;
 
 use clap::Parser as _;
 use ledger::event::{
-    Actor, ActorKind, Call, Completion, Connection, DecisionFields, HttpRequest, Json, Outcome as Ended,
-    Producer, Resource, Subject, Turned, Verdict,
+    Actor, ActorKind, Call, Completion, Connection, DecisionFields, HttpRequest, Json,
+    Outcome as Ended, Producer, Resource, Subject, Turned, Verdict,
 };
 use ledger::keys::{Issuer, OriginPrefix, Root, Validity};
 use ledger::note::{PrivateKey, Signer};
