@@ -1,8 +1,9 @@
 //! The decision itself.
 //!
 //! Of all policies, those whose scope is true are found in the index, and Cedar evaluates the
-//! conditions of these, or did so before for the same facts where they read nothing else. Answers are merged as Cedar's authorizer does: a forbid that holds
-//! refuses, else a permit that holds permits, else nothing does. Shadow policies are evaluated
+//! conditions of these, or did so before for the same facts where they read nothing else. Answers
+//! are merged as Cedar's authorizer does: a forbid that holds refuses, else a permit that holds
+//! permits, else nothing does. Shadow policies are evaluated
 //! beside the enforced ones and can change nothing. No schema, text or annotation is parsed here.
 
 #[cfg(test)]
