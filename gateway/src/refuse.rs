@@ -293,7 +293,8 @@ pub fn prefers_html(request: &Request) -> bool {
     for range in values.flat_map(|value| value.split(',')) {
         let (kind, parameters) = range.split_once(';').unwrap_or((range, ""));
         let weight = weight(parameters);
-        let is = |name: &str| kind.trim().eq_ignore_ascii_case(name);
+        let kind = kind.trim();
+        let is = |name: &str| kind.eq_ignore_ascii_case(name);
         if is("text/html") {
             html = weight.max(html);
         } else if is("application/json") || is("application/problem+json") {

@@ -64,7 +64,7 @@ fn json(text: &str) -> Json {
 }
 
 fn decision(facts: &Json, producer: &Producer) -> Decision {
-    let none = || json("{}");
+    let none = || Json::of(&serde_json::Map::new()).expect("an object");
     let call = Call {
         actor: Actor {
             kind: ActorKind::User,

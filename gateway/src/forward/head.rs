@@ -57,7 +57,7 @@ impl Source<'_> {
             return Err(unsendable("connect is not forwarded"));
         }
         let mut headers = HeaderMap::with_capacity(ADDED_MAX + request.headers.len());
-        headers.insert(HOST, value(&request.authority())?);
+        headers.insert(HOST, value(request.authority())?);
         for field in request.end_to_end() {
             headers.append(field.name.clone(), field.value.clone());
         }
@@ -101,9 +101,9 @@ impl Source<'_> {
     }
 
     fn client(&self, headers: &mut HeaderMap) -> Result<(), Fault> {
-        headers.insert(FORWARDED_FOR, value(&self.conn.ip.to_canonical().to_string())?);
+        headers.insert(FORWARDED_FOR, value(self.conn.ip.to_canonical().to_string())?);
         let host = self.origin.authority(self.request.host.as_str());
-        headers.insert(FORWARDED_HOST, value(&host)?);
+        headers.insert(FORWARDED_HOST, value(host)?);
         headers.insert(FORWARDED_PORT, HeaderValue::from(self.origin.port));
         let proto = match self.origin.scheme {
             Scheme::Http => "http",
@@ -123,10 +123,10 @@ impl Source<'_> {
         if principal.kind == PrincipalKind::Anonymous {
             return Ok(());
         }
-        headers.insert(FORWARDED_USER, value(&encoded(&principal.id))?);
+        headers.insert(FORWARDED_USER, value(encoded(&principal.id))?);
         if !principal.groups.is_empty() {
             let groups: Vec<_> = principal.groups.iter().map(|group| encoded(group)).collect();
-            headers.insert(FORWARDED_GROUPS, value(&groups.join(","))?);
+            headers.insert(FORWARDED_GROUPS, value(groups.join(","))?);
         }
         Ok(())
     }
@@ -183,8 +183,8 @@ fn push_encoded(value: &mut String, byte: u8) {
     value.extend(DIGITS.get(usize::from(byte & 0x0f)));
 }
 
-fn value(text: &str) -> Result<HeaderValue, Fault> {
-    HeaderValue::from_str(text).map_err(|_| unsendable("a value is not a field's"))
+fn value(text: impl TryInto<HeaderValue>) -> Result<HeaderValue, Fault> {
+    text.try_into().map_err(|_| unsendable("a value is not a field's"))
 }
 
 fn unsendable(why: &str) -> Fault {

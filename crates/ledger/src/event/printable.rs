@@ -35,11 +35,16 @@ pub fn printable_json(json: String) -> String {
             out.push(char);
             continue;
         }
-        for unit in char.encode_utf16(&mut [0; 2]) {
-            out.push_str(&format!("\\u{unit:04x}"));
-        }
+        push_escape(&mut out, char);
     }
     out
+}
+
+/// Appends a character as `\u` and four digits, or as two of these.
+pub(super) fn push_escape(to: &mut String, char: char) {
+    for unit in char.encode_utf16(&mut [0; 2]) {
+        to.push_str(&format!("\\u{unit:04x}"));
+    }
 }
 
 /// Appends bytes as lower-case hexadecimal digits.
@@ -61,6 +66,7 @@ pub(super) fn json_bytes(char: char) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use super::super::record::JSON_BYTES_PER_BYTE_MAX;
     use super::*;
 
     /// A text, and its JSON.
@@ -69,6 +75,13 @@ mod tests {
         assert_eq!(json, format!("\"{want}\""));
         assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
         assert_eq!(text.chars().map(json_bytes).sum::<usize>(), want.len(), "{want}");
+    }
+
+    #[test]
+    fn no_character_takes_more_than_was_reckoned_with() {
+        for char in ('\0'..=char::MAX).filter(|char| !char.is_alphanumeric()) {
+            assert!(json_bytes(char) <= JSON_BYTES_PER_BYTE_MAX * char.len_utf8(), "{char:?}");
+        }
     }
 
     #[test]

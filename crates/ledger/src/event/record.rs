@@ -151,7 +151,7 @@ pub enum EventError {
 const VALUE_BYTES: usize = 4096;
 
 /// Bytes of JSON that a byte of text can take: `\u` and four digits.
-const CHAR_JSON_BYTES_MAX: usize = 6;
+pub(super) const JSON_BYTES_PER_BYTE_MAX: usize = 6;
 
 /// Serialises `event`, whose client-controlled fields lost `cut` bytes.
 pub(super) fn seal<U: Serialize>(
@@ -189,7 +189,7 @@ pub(super) fn whole<'a>(
     max: usize,
 ) -> Result<&'a str, EventError> {
     // Most are too short for their escapes to matter.
-    if text.len().saturating_mul(CHAR_JSON_BYTES_MAX) <= max {
+    if text.len().saturating_mul(JSON_BYTES_PER_BYTE_MAX) <= max {
         return Ok(text);
     }
     let size = text.chars().map(json_bytes).sum();
