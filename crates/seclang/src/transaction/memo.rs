@@ -114,9 +114,8 @@ impl Memo {
 
     /// Where the set of the values that targets name begins.
     fn targets(&mut self, number: u32, program: &Program, store: &Store) -> usize {
-        match self.targets.get(number as usize) {
-            Some(start) if *start != NONE => return *start as usize,
-            _ => {}
+        if let Some(start) = known(&self.targets, number) {
+            return start;
         }
         let start = self.set();
         if let Some(targets) = program.targets.get(number as usize) {
@@ -127,26 +126,21 @@ impl Memo {
             let from = self.exclusion(targets.exclusion, program, store);
             self.merge(start, from, false);
         }
-        if let Some(known) = self.targets.get_mut(number as usize) {
-            *known = u32::try_from(start).unwrap_or(NONE);
-        }
+        keep(&mut self.targets, number, start);
         start
     }
 
     /// Where the set of the values that an exclusion names begins.
     fn exclusion(&mut self, number: u32, program: &Program, store: &Store) -> usize {
-        match self.exclusions.get(number as usize) {
-            Some(start) if *start != NONE => return *start as usize,
-            _ => {}
+        if let Some(start) = known(&self.exclusions, number) {
+            return start;
         }
         let start = self.set();
         for selector in program.exclusions.get(number as usize).into_iter().flatten() {
             let from = self.selector(*selector, program, store);
             self.merge(start, from, true);
         }
-        if let Some(known) = self.exclusions.get_mut(number as usize) {
-            *known = u32::try_from(start).unwrap_or(NONE);
-        }
+        keep(&mut self.exclusions, number, start);
         start
     }
 
@@ -167,9 +161,8 @@ impl Memo {
 
     /// Where the set of the values that a selector names begins.
     fn selector(&mut self, number: u32, program: &Program, store: &Store) -> usize {
-        match self.selectors.get(number as usize) {
-            Some(start) if *start != NONE => return *start as usize,
-            _ => {}
+        if let Some(start) = known(&self.selectors, number) {
+            return start;
         }
         let start = self.set();
         if let Some(selector) = program.selectors.get(number as usize) {
@@ -184,9 +177,18 @@ impl Memo {
                 }
             }
         }
-        if let Some(known) = self.selectors.get_mut(number as usize) {
-            *known = u32::try_from(start).unwrap_or(NONE);
-        }
+        keep(&mut self.selectors, number, start);
         start
+    }
+}
+
+/// Where a set begins that was worked out before.
+fn known(starts: &[u32], number: u32) -> Option<usize> {
+    starts.get(number as usize).filter(|start| **start != NONE).map(|start| *start as usize)
+}
+
+fn keep(starts: &mut [u32], number: u32, start: usize) {
+    if let Some(known) = starts.get_mut(number as usize) {
+        *known = u32::try_from(start).unwrap_or(NONE);
     }
 }
