@@ -210,6 +210,11 @@ pub(crate) fn encode_hash(hash: &Hash) -> String {
     STANDARD.encode(hash)
 }
 
+/// The same, behind a text.
+pub(crate) fn push_hash(text: &mut String, hash: &Hash) {
+    STANDARD.encode_string(hash, text);
+}
+
 /// A number in decimal without leading zeros or a sign.
 pub(crate) fn decode_decimal(text: &str) -> Option<u64> {
     let canonical = text == "0" || !text.starts_with('0');

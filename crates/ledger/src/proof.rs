@@ -27,7 +27,7 @@ use std::fmt::Write as _;
 use thiserror::Error;
 
 use crate::note::{
-    Checkpoint, NOTE_BYTES_MAX, NoteError, VerifierKey, decode_decimal, decode_hash, encode_hash,
+    Checkpoint, NOTE_BYTES_MAX, NoteError, VerifierKey, decode_decimal, decode_hash, push_hash,
 };
 use crate::tlog::{Hash, PATH_MAX, leaf_hash, verify_inclusion};
 
@@ -127,7 +127,7 @@ pub fn format(index: u64, path: &[Hash], checkpoint: &str) -> String {
     // Writing to a string cannot fail.
     let _ = writeln!(text, "{HEAD}\nindex {index}");
     for hash in path {
-        text.push_str(&encode_hash(hash));
+        push_hash(&mut text, hash);
         text.push('\n');
     }
     text.push('\n');

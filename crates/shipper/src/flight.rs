@@ -1,6 +1,8 @@
 //! One producer and one log: what is sent, what is confirmed, and what that is noted by.
 
 use std::collections::VecDeque;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use ledger::{Batch, Cursor, CursorError, Entry};
@@ -15,6 +17,11 @@ use crate::status::Status;
 
 /// Time between two notes of how far a log was shipped, and between two checkpoints.
 const SAVE_EVERY: Duration = Duration::from_secs(1);
+/// Time from one read of all there is to the next: a producer gathers for longer than that, and
+/// to wake up for each group of a growing log costs more than to ship it.
+const READ_EVERY: Duration = Duration::from_millis(20);
+/// Events after which a read is left off to send what it found.
+const READ_MAX: usize = 256;
 
 /// What ends a producer's use; another one takes over.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +63,8 @@ pub(crate) struct Flight<'a> {
     waiting: VecDeque<Entry>,
     /// Queued, oldest first.
     sent: VecDeque<(u64, DeliveryFuture)>,
+    /// When the log is to be read again.
+    read_at: Instant,
 }
 
 impl<'a> Flight<'a> {
@@ -66,7 +75,7 @@ impl<'a> Flight<'a> {
         status: &'a Status,
     ) -> Self {
         let (waiting, sent) = (VecDeque::new(), VecDeque::new());
-        Self { producer, topics, partition, status, waiting, sent }
+        Self { producer, topics, partition, status, waiting, sent, read_at: Instant::now() }
     }
 
     /// Ships every event of the log, in order, until it has ended and all are confirmed.
@@ -82,6 +91,8 @@ impl<'a> Flight<'a> {
         let mut save = tokio::time::interval_at(Instant::now() + SAVE_EVERY, SAVE_EVERY);
         save.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut more = true;
+        let mut unread = None;
+        // Where the log cannot be read further, what is before that is delivered first.
         while more || !self.waiting.is_empty() || !self.sent.is_empty() {
             self.queue(cursor.origin())?;
             tokio::select! {
@@ -91,21 +102,21 @@ impl<'a> Flight<'a> {
                         return Ok(());
                     }
                 }
-                confirmed = next_delivery(&mut self.sent, self.topics) => {
-                    cursor.confirm(confirmed? + 1)?;
-                    self.status.add_delivered();
-                }
-                readable = cursor.more(), if more && self.waiting.is_empty() => {
-                    more = readable;
-                    if let Some(Batch { entries, checkpoint: newest }) = cursor.read()? {
-                        self.waiting.extend(entries);
-                        *checkpoint = Some(newest);
+                delivered = next_delivery(&mut self.sent, self.topics) => {
+                    self.confirm(delivered?, cursor)?;
+                    // A broker confirms many at a time.
+                    while let Some(delivered) = at_once(next_delivery(&mut self.sent, self.topics)) {
+                        self.confirm(delivered?, cursor)?;
                     }
+                }
+                readable = more_at(self.read_at, cursor), if more && self.waiting.is_empty() => {
+                    unread = self.read(cursor, checkpoint).err();
+                    more = readable && unread.is_none();
                 }
             }
         }
         self.save(cursor, checkpoint).await?;
-        Ok(())
+        unread.map_or(Ok(()), |error| Err(error.into()))
     }
 
     /// The statements that certify the log's key, before its first event.
@@ -114,6 +125,23 @@ impl<'a> Flight<'a> {
         let issuer = format!("{origin}#issuer");
         self.deliver(&self.topics.keys, &issuer, cursor.issuer_note()).await?;
         self.deliver(&self.topics.keys, origin, cursor.epoch_note()).await
+    }
+
+    /// Reads what there is, up to about [`READ_MAX`] events.
+    fn read(
+        &mut self,
+        cursor: &mut Cursor,
+        checkpoint: &mut Option<String>,
+    ) -> Result<(), CursorError> {
+        while self.waiting.len() < READ_MAX {
+            let Some(Batch { entries, checkpoint: newest }) = cursor.read()? else {
+                self.read_at = Instant::now() + READ_EVERY;
+                break;
+            };
+            self.waiting.extend(entries);
+            *checkpoint = Some(newest);
+        }
+        Ok(())
     }
 
     /// Queues what waits, as far as there is room.
@@ -132,6 +160,12 @@ impl<'a> Flight<'a> {
             self.sent.push_back((entry.index, delivery));
             self.waiting.pop_front();
         }
+        Ok(())
+    }
+
+    fn confirm(&self, index: u64, cursor: &mut Cursor) -> Result<(), Left> {
+        cursor.confirm(index + 1)?;
+        self.status.add_delivered();
         Ok(())
     }
 
@@ -167,6 +201,12 @@ impl<'a> Flight<'a> {
     }
 }
 
+/// Whether there is more to read, known from `at` on.
+async fn more_at(at: Instant, cursor: &mut Cursor) -> bool {
+    tokio::time::sleep_until(at).await;
+    cursor.more().await
+}
+
 /// The index of the oldest message, when it is confirmed. Nothing else may be confirmed before.
 async fn next_delivery(
     sent: &mut VecDeque<(u64, DeliveryFuture)>,
@@ -179,6 +219,14 @@ async fn next_delivery(
     confirmation(delivery, &topics.events).await?;
     sent.pop_front();
     Ok(index)
+}
+
+/// What comes of `future` without waiting.
+fn at_once<T>(future: impl Future<Output = T>) -> Option<T> {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => Some(value),
+        Poll::Pending => None,
+    }
 }
 
 async fn confirmation(

@@ -405,3 +405,35 @@ async fn a_disk_that_has_no_room_for_a_while_is_waited_for() {
     let (origin, leaves) = (ledger.status().origin, ledger.status().size);
     assert_eq!(verified(&kafka)[&origin].0, leaves);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_before_a_damaged_group_arrives() {
+    let (spool, kafka) = (tempfile::tempdir().unwrap(), Kafka::start());
+    let ledger = start(spool.path());
+    record(&ledger, 20).await;
+    let sound = ledger.status().size;
+    record(&ledger, 1).await;
+    damage(spool.path());
+    let shipping = kafka.ship(&ledger);
+    let ended = tokio::time::timeout(LIMIT, shipping.task).await.unwrap().unwrap();
+    assert!(matches!(ended, Err(ShipError::Cursor(_))), "{ended:?}");
+    assert_eq!((shipping.status.delivered(), ledger.status().shipped), (sound, sound));
+    assert_eq!(verified(&kafka)[&ledger.status().origin], (sound, 0));
+}
+
+/// Changes a byte of the last event in a spool.
+fn damage(spool: &Path) {
+    let files = |dir: &Path| fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    let segments = files(spool).filter(|path| path.is_dir()).flat_map(|epoch| files(&epoch));
+    let mark = br#""event_code":"reload""#;
+    let mut damaged = 0;
+    for segment in segments.filter(|path| path.extension().is_some_and(|name| name == "wal")) {
+        let mut bytes = fs::read(&segment).unwrap();
+        let last = bytes.windows(mark.len()).rposition(|window| window == mark);
+        let Some(byte) = last.and_then(|last| bytes.get_mut(last)) else { continue };
+        *byte ^= 1;
+        fs::write(&segment, bytes).unwrap();
+        damaged += 1;
+    }
+    assert_eq!(damaged, 1);
+}
