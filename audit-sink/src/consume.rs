@@ -56,7 +56,7 @@ pub struct Options {
     pub root: VerifierKey,
     /// Where the evidence is kept.
     pub evidence: PathBuf,
-    /// Further librdkafka properties (TLS, SASL).
+    /// Further librdkafka properties.
     pub properties: Vec<(String, String)>,
 }
 

@@ -27,7 +27,7 @@ pub(super) struct Run {
     /// The directory where the evidence is kept
     #[arg(long)]
     evidence: PathBuf,
-    /// A librdkafka property, as for TLS and SASL
+    /// A librdkafka property, as for timeouts and sizes
     #[arg(long, value_name = "NAME=VALUE", value_parser = property)]
     property: Vec<(String, String)>,
     /// How the operator's log is written, to standard error; AUDIT_SINK_LOG filters it
@@ -43,6 +43,10 @@ enum LogFormat {
 
 fn property(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
+    // Among them is a broker of librdkafka's own: a trail that was never sent would look whole.
+    if name.trim_start().starts_with("test.") {
+        return Err("properties for tests are not taken".to_owned());
+    }
     Ok((name.to_owned(), value.to_owned()))
 }
 

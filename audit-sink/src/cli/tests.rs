@@ -287,8 +287,10 @@ fn what_is_given_must_be_what_it_should() {
     assert_eq!(run_from(&run).0, 2, "no brokers");
     let property = [&run[..], &["--brokers", "127.0.0.1:1", "--property", "no.such=1"]].concat();
     assert_eq!(run_from(&property).0, INVALID);
-    let property = [&run[..], &["--brokers", "127.0.0.1:1", "--property", "x"]].concat();
-    assert_eq!(run_from(&property).0, 2);
+    for refused in ["x", "test.mock.num.brokers=1"] {
+        let property = [&run[..], &["--brokers", "127.0.0.1:1", "--property", refused]].concat();
+        assert_eq!(run_from(&property).0, 2, "{refused}");
+    }
 }
 
 #[test]
