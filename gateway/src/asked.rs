@@ -19,6 +19,11 @@ use crate::trace::Trace;
 /// The protection space that challenges name (RFC 9110 §11.5).
 const REALM: &str = "portcullis";
 
+/// Whom an answer is for, where nothing is known of the request any more.
+pub(crate) fn unknown() -> Client<'static> {
+    Client { decision_id: None, request_id: None, html: false, realm: REALM, message: None }
+}
+
 pub(crate) struct Asked {
     decision_id: Uuid,
     pub(crate) trace: Trace,

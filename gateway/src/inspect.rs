@@ -8,6 +8,8 @@ use std::sync::Arc;
 use signals::{Observed, Rules};
 
 use crate::Gateway;
+use crate::blocking::Ended;
+use crate::panics::{Panicked, caught};
 use crate::read::Exchange;
 use crate::route::Route;
 
@@ -20,8 +22,13 @@ impl Gateway {
         exchange: &Exchange,
     ) -> Observed {
         let Exchange { request, conn, .. } = exchange;
-        if let Some(observed) = rules.observe_inline(&route.checks, request, conn) {
-            return observed;
+        match caught(|| rules.observe_inline(&route.checks, request, conn)) {
+            Ok(Some(observed)) => return observed,
+            Ok(None) => {}
+            Err(Panicked) => {
+                tracing::error!(route = %route.name, "the rules panicked");
+                return (rules.unavailable(&route.checks, Ended::Panicked.as_str()), None);
+            }
         }
         let (checks, request, conn) = (route.checks.clone(), request.clone(), Arc::clone(conn));
         let (client, these) = (conn.ip, rules.clone());

@@ -20,6 +20,7 @@ pub mod forward;
 pub mod listen;
 pub mod metrics;
 pub mod network;
+pub mod panics;
 pub mod protocol;
 pub mod pseudonym;
 pub mod read;
@@ -229,15 +230,25 @@ impl Gateway {
         }
     }
 
+    /// The answer to a request whose handling panicked. What has no record yet is told of when the
+    /// connection is over; what has one is closed as abandoned.
+    pub fn panicked(&self) -> Answered {
+        self.metrics.panicked();
+        refuse::answer(Reason::Panicked, &asked::unknown())
+            .map(|body| Either::Right(Full::new(body)))
+    }
+
     /// What came on a connection that no record of a request tells is one event, with counts; in a
     /// flood, it is counted with the rest.
     pub async fn ended(&self, summary: &ConnectionSummary) {
-        let ConnectionSummary { source, began_ms, ended_ms, refused, abandoned } = summary;
+        let ConnectionSummary { source, began_ms, ended_ms, refused, abandoned, panicked } =
+            summary;
         for _ in 0..refused.iter().map(|(_, count)| count).sum() {
             self.ledger.count_request();
         }
-        let abandoned = Some(("abandoned", *abandoned)).filter(|(_, count)| *count > 0);
-        let counts: Vec<_> = refused.iter().copied().chain(abandoned).collect();
+        let unrecorded = [("abandoned", *abandoned), ("panicked", *panicked)];
+        let unrecorded = unrecorded.into_iter().filter(|(_, count)| *count > 0);
+        let counts: Vec<_> = refused.iter().copied().chain(unrecorded).collect();
         let counted =
             Counted { ip: *source, from_ms: *began_ms, to_ms: *ended_ms, counts: &counts };
         if self.flood.admit_connection(counted) == Admit::Fold {

@@ -45,6 +45,12 @@ pub trait Handler: 'static {
     /// Answers one request.
     fn handle(&self, raw: Raw) -> impl Future<Output = Response<Self::Body>>;
 
+    /// The answer to a request whose handling panicked. Without one the stream is reset, or its
+    /// connection closed.
+    fn panicked(&self) -> Option<Response<Self::Body>> {
+        None
+    }
+
     /// A connection is over, and no record of a request tells all that came on it.
     fn ended(&self, summary: ConnectionSummary) -> impl Future<Output = ()> {
         tracing::debug!(?summary, "connection");

@@ -24,10 +24,11 @@ use crate::snapshot::PolicySet;
 const PERMITTED: &str = "permitted";
 const TURNED_AWAY: &str = "turned_away";
 const UNRECORDED: &str = "unrecorded";
+const PANICKED: &str = "panicked";
 
 /// What becomes of a request: policy says yes, or no of one class; or it was not asked; or the
-/// decision could not be recorded.
-const RULINGS: [&str; 9] = [
+/// decision could not be recorded; or handling it panicked, whatever was its ruling before.
+const RULINGS: [&str; 10] = [
     PERMITTED,
     "unavailable",
     "blocked",
@@ -37,6 +38,7 @@ const RULINGS: [&str; 9] = [
     "forbidden",
     TURNED_AWAY,
     UNRECORDED,
+    PANICKED,
 ];
 
 /// How much of a response rules saw.
@@ -137,6 +139,11 @@ impl Metrics {
     /// A decision could not be recorded: the request got a 503, and nothing was done.
     pub fn unrecorded(&self) {
         self.requests.count(UNRECORDED);
+    }
+
+    /// Handling a request panicked: it got a 500.
+    pub fn panicked(&self) {
+        self.requests.count(PANICKED);
     }
 
     /// A permitted request was not answered by its upstream.
@@ -538,6 +545,7 @@ mod tests {
         metrics.decided(None);
         metrics.turned_away();
         metrics.unrecorded();
+        metrics.panicked();
         for class in Class::ALL {
             metrics.decided(Some(class));
         }

@@ -47,6 +47,8 @@ pub enum Reason<'a> {
     Failed(Failure),
     /// The decision could not be recorded, so nothing is done.
     Unrecorded,
+    /// Handling it panicked.
+    Panicked,
 }
 
 /// Whom the answer is for.
@@ -184,6 +186,7 @@ impl Reason<'_> {
             Self::PreflightRefused => 403,
             Self::Failed(failure) => failure.status(),
             Self::Unrecorded => 503,
+            Self::Panicked => 500,
         }
     }
 
@@ -208,7 +211,7 @@ impl Reason<'_> {
                 504 => Some("The service behind did not answer in time."),
                 _ => None,
             },
-            Self::Unrecorded => None,
+            Self::Unrecorded | Self::Panicked => None,
         }
     }
 
@@ -224,7 +227,8 @@ impl Reason<'_> {
             | Self::NotFound
             | Self::PreflightRefused
             | Self::Failed(_)
-            | Self::Unrecorded => {}
+            | Self::Unrecorded
+            | Self::Panicked => {}
         }
     }
 }

@@ -97,7 +97,8 @@ pub enum RunError {
 /// Runs until SIGTERM or SIGINT.
 pub fn run(path: &Path) -> Result<(), RunError> {
     let system = |what| move |source| RunError::System { what, source };
-    let snapshot = Snapshot::load(path, None).map_err(RunError::Invalid)?;
+    let snapshot = Snapshot::load(path, None)
+        .map_err(|problems| RunError::Invalid(with_material(problems, path)))?;
     let config = snapshot.config();
     let started = Arc::clone(config);
     let workers = config
@@ -147,6 +148,16 @@ pub fn run(path: &Path) -> Result<(), RunError> {
     ended
 }
 
+/// These problems, and those of certificates and keys where the configuration itself is sound.
+fn with_material(mut problems: Vec<Problem>, path: &Path) -> Vec<Problem> {
+    if let Ok(config) = Config::load(path)
+        && let Err(more) = material::load(&config)
+    {
+        problems.extend(more);
+    }
+    problems
+}
+
 /// What one worker answers with: the gateway, and connections of its own.
 struct Worker {
     gateway: Arc<Gateway>,
@@ -158,6 +169,10 @@ impl Handler for Worker {
 
     async fn handle(&self, raw: Raw) -> Answered {
         self.gateway.handle(&self.pools, raw).await
+    }
+
+    fn panicked(&self) -> Option<Answered> {
+        Some(self.gateway.panicked())
     }
 
     async fn ended(&self, summary: ConnectionSummary) {

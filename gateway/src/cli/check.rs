@@ -81,9 +81,14 @@ fn text(out: &mut impl Write, config: Option<&Config>, problems: &[Problem]) -> 
             config.routes.iter().count(),
             config.digest
         ),
-        (Some(_), count) => writeln!(out, "problems: {count}"),
-        (None, count) => writeln!(out, "problems: {count}; the policies were not looked at"),
+        (config, count) => writeln!(out, "{}", counted(count, config.is_some())),
     }
+}
+
+/// The last line about problems. Where the configuration itself is wrong, what it names is unknown.
+pub(super) fn counted(problems: usize, config_is_sound: bool) -> String {
+    let rest = if config_is_sound { "" } else { "; the policies were not looked at" };
+    format!("problems: {problems}{rest}")
 }
 
 #[cfg(test)]

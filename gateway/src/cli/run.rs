@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use tracing_subscriber::EnvFilter;
 
-use super::{FAILED, INVALID, OK};
+use super::{FAILED, INVALID, OK, check};
+use crate::config::Config;
 use crate::run::{RunError, run};
 
 /// Serve
@@ -33,7 +34,7 @@ impl Run {
                 for problem in &problems {
                     eprintln!("{problem}");
                 }
-                eprintln!("problems: {}", problems.len());
+                eprintln!("{}", check::counted(problems.len(), Config::load(&self.config).is_ok()));
                 INVALID
             }
             Err(error) => {

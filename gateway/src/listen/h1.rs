@@ -17,6 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Handler;
 use super::worker::{Connection, drained, draining};
+use crate::panics::caught_in;
 use crate::read::{Body, HeadQueue, HeadReader, InFlight, Raw, Tally};
 
 /// Bytes that hyper buffers of a body.
@@ -56,17 +57,22 @@ pub(super) async fn serve<H: Handler, IO: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-/// hyper called for a request that the head reader did not announce.
+/// There is no answer.
 #[derive(Debug, thiserror::Error)]
-#[error("no head was read for this request")]
-struct Unannounced;
+enum NoAnswer {
+    /// hyper called for a request that the head reader did not announce.
+    #[error("no head was read for this request")]
+    Unannounced,
+    #[error("handling the request panicked")]
+    Panicked,
+}
 
 async fn answer<H: Handler>(
     connection: &Connection<H>,
     queue: &HeadQueue,
     incoming: Incoming,
-) -> Result<Response<Answering<H::Body>>, Unannounced> {
-    let (head, in_flight) = queue.take().ok_or(Unannounced)?;
+) -> Result<Response<Answering<H::Body>>, NoAnswer> {
+    let (head, in_flight) = queue.take().ok_or(NoAnswer::Unannounced)?;
     let common = &connection.common;
     Tally::count(&common.tally.heads_taken);
     let (conn, client) = connection.seen(&head.read, head.received_ms);
@@ -80,9 +86,12 @@ async fn answer<H: Handler>(
         port: common.port,
         record: connection.abandoned.pending(),
     };
+    let handled = caught_in(connection.handler.handle(raw)).await;
+    let panicked = handled.is_err();
+    let response = handled.ok().or_else(|| connection.handler.panicked());
     let mut response =
-        connection.handler.handle(raw).await.map(|body| Answering { body, in_flight });
-    if queue.body_open() {
+        response.ok_or(NoAnswer::Panicked)?.map(|body| Answering { body, in_flight });
+    if queue.body_open() || panicked {
         // What is left of the body will not be read: the next request could not be found.
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }

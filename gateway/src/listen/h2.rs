@@ -3,7 +3,6 @@
 //! A stream whose client takes nothing of an answer for the idle time is reset; the others go on.
 
 use std::cell::{Cell, RefCell};
-use std::convert::Infallible;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -25,6 +24,7 @@ use tokio::time::Instant;
 
 use super::Handler;
 use super::worker::{Connection, drained, draining};
+use crate::panics::{Panicked, caught_in};
 use crate::protocol::h2;
 use crate::read::{
     Alarm, Body, Closing, LINGER, Limits, Raw, Rejected, Taken, Watch, Watched, now_ms,
@@ -103,7 +103,7 @@ async fn answer<H: Handler>(
     connection: Rc<Connection<H>>,
     watch: Watch,
     request: Request<Incoming>,
-) -> Result<Response<Answering<H::Body>>, Infallible> {
+) -> Result<Response<Answering<H::Body>>, Panicked> {
     let taken = watch.take();
     let common = &connection.common;
     let (parts, incoming) = request.into_parts();
@@ -121,7 +121,10 @@ async fn answer<H: Handler>(
         port: common.port,
         record: connection.abandoned.pending(),
     };
-    let response = connection.handler.handle(raw).await;
+    let response = match caught_in(connection.handler.handle(raw)).await {
+        Ok(response) => response,
+        Err(panicked) => connection.handler.panicked().ok_or(panicked)?,
+    };
     let pace = PACE.try_with(Rc::clone).unwrap_or_default();
     Ok(response.map(|body| Answering { body, rest: Bytes::new(), pace, taken }))
 }

@@ -16,10 +16,12 @@ pub struct ConnectionSummary {
     pub refused: Vec<(&'static str, u64)>,
     /// Requests that were handed on, and whose client left before their record began.
     pub abandoned: u64,
+    /// Requests that were handed on, and whose handling panicked before their record began.
+    pub panicked: u64,
 }
 
 impl ConnectionSummary {
     pub(super) fn is_empty(&self) -> bool {
-        self.refused.is_empty() && self.abandoned == 0
+        self.refused.is_empty() && self.abandoned == 0 && self.panicked == 0
     }
 }

@@ -18,6 +18,7 @@ use super::connections::Permit;
 use super::door::{Common, Share};
 use super::edge::{self, HeaderError};
 use super::{ConnectionSummary, Handler, Stage, h1, h2, tls};
+use crate::panics::caught_in;
 use crate::protocol::forwarded::Client;
 use crate::read::{Abandoned, Rejected, Tally, now_ms};
 
@@ -195,12 +196,16 @@ async fn serve<H: Handler>(
     let arrived = arrived(&mut connection, &mut stream, &mut permit, deadline).await;
     let source = connection.conn.ip;
     let refused = match arrived {
-        Ok(()) => secured(connection, stream, deadline).await,
+        // What came is told of also where the connection itself is an error of ours.
+        Ok(()) => caught_in(secured(connection, stream, deadline)).await.unwrap_or_else(|_| {
+            tracing::error!("a connection panicked");
+            Vec::new()
+        }),
         Err(refused) => refused,
     };
     let ended_ms = now_ms();
-    let abandoned = abandoned.count();
-    let summary = ConnectionSummary { source, began_ms, ended_ms, refused, abandoned };
+    let (abandoned, panicked) = (abandoned.count(), abandoned.panicked());
+    let summary = ConnectionSummary { source, began_ms, ended_ms, refused, abandoned, panicked };
     if !summary.is_empty() {
         handler.ended(summary).await;
     }

@@ -2,13 +2,20 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::panicking;
 
 /// Requests of one connection that ended before their record began.
 #[derive(Debug, Clone, Default)]
-pub struct Abandoned(Arc<AtomicU64>);
+pub struct Abandoned(Arc<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    abandoned: AtomicU64,
+    panicked: AtomicU64,
+}
 
 /// Goes with a request until the ledger has it. Dropped before, the request is counted as
-/// abandoned.
+/// abandoned, or as panicked where that is why.
 #[derive(Debug, Default)]
 pub struct PendingRecord {
     abandoned: Option<Abandoned>,
@@ -16,9 +23,14 @@ pub struct PendingRecord {
 }
 
 impl Abandoned {
-    /// How many, so far.
+    /// How many were abandoned, so far.
     pub fn count(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        self.0.abandoned.load(Ordering::Relaxed)
+    }
+
+    /// How many panicked, so far.
+    pub fn panicked(&self) -> u64 {
+        self.0.panicked.load(Ordering::Relaxed)
     }
 
     /// A request came.
@@ -36,7 +48,8 @@ impl PendingRecord {
 
 impl Drop for PendingRecord {
     fn drop(&mut self) {
-        if let (Some(Abandoned(count)), false) = (&self.abandoned, *self.begun.get_mut()) {
+        if let (Some(Abandoned(counts)), false) = (&self.abandoned, *self.begun.get_mut()) {
+            let count = if panicking() { &counts.panicked } else { &counts.abandoned };
             count.fetch_add(1, Ordering::Relaxed);
         }
     }

@@ -87,6 +87,7 @@ fn each_reason_has_its_status_and_a_problem() {
     check(Reason::Failed(Failure::ClientBody(ClientBody::TooLarge)), 413, "Payload Too Large");
     check(Reason::Failed(Failure::Unsendable), 500, "Internal Server Error");
     check(Reason::Unrecorded, 503, "Service Unavailable");
+    check(Reason::Panicked, 500, "Internal Server Error");
 }
 
 #[test]

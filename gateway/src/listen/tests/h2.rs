@@ -11,11 +11,13 @@ use tokio::runtime::LocalRuntime;
 use super::*;
 use crate::listen::h2;
 
-/// What a connection came to: what the client made of it, what was refused, what was abandoned.
+/// What a connection came to: what the client made of it, what was refused, what was abandoned,
+/// what panicked.
 struct Over<T> {
     client: T,
     refused: Vec<(&'static str, u64)>,
     abandoned: u64,
+    panicked: u64,
 }
 
 /// One HTTP/2 connection in memory; `stage` may be set to drain it.
@@ -41,7 +43,8 @@ fn connect_h2<H: Handler, T>(
         let both = async { tokio::join!(serving, client(ours, stage)) };
         let both = tokio::time::timeout(Duration::from_secs(20), both);
         let (refused, client) = both.await.expect("no deadlock");
-        Over { client, refused, abandoned: abandoned.count() }
+        let (panicked, abandoned) = (abandoned.panicked(), abandoned.count());
+        Over { client, refused, abandoned, panicked }
     };
     runtime.block_on(all)
 }

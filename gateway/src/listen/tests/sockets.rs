@@ -136,8 +136,9 @@ fn what_is_known_of_a_connection() {
     stop(workers);
 }
 
-/// Whether source and times are sound, what was refused by reason, how many were abandoned.
-type Ended = (bool, Vec<(&'static str, u64)>, u64);
+/// Whether source and times are sound, what was refused by reason, how many were abandoned and
+/// how many panicked.
+type Ended = (bool, Vec<(&'static str, u64)>, u64, u64);
 
 /// A handler that hands on what is said of connections that are over.
 struct Told(mpsc::Sender<Ended>);
@@ -146,16 +147,23 @@ impl Handler for Told {
     type Body = Full<Bytes>;
 
     async fn handle(&self, raw: Raw) -> Response<Full<Bytes>> {
-        if raw.head.as_ref().is_ok_and(|request| request.path.as_str() == "/recorded") {
+        let path = raw.head.as_ref().map(|request| request.path.as_str()).unwrap_or_default();
+        if path.starts_with("/recorded") {
             raw.record.begin();
         }
+        assert!(!path.ends_with("panic"), "as intended by this test");
         answer(200)
     }
 
+    fn panicked(&self) -> Option<Response<Full<Bytes>>> {
+        Some(answer(500))
+    }
+
     async fn ended(&self, summary: ConnectionSummary) {
-        let ConnectionSummary { source, began_ms, ended_ms, refused, abandoned } = summary;
+        let ConnectionSummary { source, began_ms, ended_ms, refused, abandoned, panicked } =
+            summary;
         let sound = source.is_loopback() && 0 < began_ms && began_ms <= ended_ms;
-        self.0.send((sound, refused, abandoned)).expect("the test listens");
+        self.0.send((sound, refused, abandoned, panicked)).expect("the test listens");
     }
 }
 
@@ -169,7 +177,7 @@ fn what_no_record_tells_is_told_once_a_connection() {
     let (address, workers) = start(options, 1, move |_| Told(tell.clone()));
     let tls13 = &rustls::version::TLS13;
     let check = |refused: &[(&'static str, u64)], abandoned: u64| {
-        assert_eq!(told.recv().expect("told"), (true, refused.to_vec(), abandoned));
+        assert_eq!(told.recv().expect("told"), (true, refused.to_vec(), abandoned, 0));
     };
     // Nothing to tell: a peer that only connects, and a request that is recorded.
     drop(connect_to(address));
@@ -192,6 +200,26 @@ fn what_no_record_tells_is_told_once_a_connection() {
     check(&[("tls_timeout", 1)], 0);
     drop((plain, silent));
     stop(workers);
+}
+
+#[test]
+fn a_panic_is_answered_and_told() {
+    let (tell, told) = mpsc::channel();
+    let (address, workers) = start(options(None), 1, move |_| Told(tell.clone()));
+    for path in ["/panic", "/recorded-panic"] {
+        let mut io = connect_to(address);
+        // What follows on the connection is not answered.
+        let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");
+        io.write_all(request.repeat(2).as_bytes()).expect("sent");
+        let mut text = String::new();
+        io.read_to_string(&mut text).expect("an answer, and an end");
+        assert!(text.starts_with("HTTP/1.1 500 "), "{text}");
+        assert_eq!(text.matches("HTTP/1.1").count(), 1, "{text}");
+        assert!(text.contains("connection: close\r\n"), "{text}");
+    }
+    stop(workers);
+    // The ledger has the other one.
+    assert_eq!(told.iter().collect::<Vec<_>>(), [(true, Vec::new(), 0, 1)]);
 }
 
 #[test]

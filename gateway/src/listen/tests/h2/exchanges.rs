@@ -249,5 +249,5 @@ fn a_panic_ends_its_stream_alone() {
         let asked = sender.send_request(ask(Method::GET, Given::nothing())).await;
         asked.expect("an answer").status()
     });
-    assert_eq!((over.client, over.abandoned), (StatusCode::OK, 2));
+    assert_eq!((over.client, over.abandoned, over.panicked), (StatusCode::OK, 1, 1));
 }
