@@ -21,7 +21,7 @@ use ledger::event::{self, Completion, Outcome};
 use tokio::time::Instant;
 
 use super::answer::Relay;
-use super::failure::{Failure, Fault};
+use super::failure::Fault;
 use super::look::Look;
 use super::upload::Progress;
 
@@ -42,6 +42,7 @@ pub struct Account<E: Entry> {
     head_only: bool,
     outcome: Outcome,
     detail: Option<&'static str>,
+    fault: Option<String>,
     status: Option<u16>,
     bytes_out: u64,
     progress: Option<Arc<Progress>>,
@@ -58,6 +59,7 @@ impl<E: Entry> Account<E> {
             head_only: *method == Method::HEAD,
             outcome: Outcome::Answered,
             detail: None,
+            fault: None,
             status: None,
             bytes_out: 0,
             progress: None,
@@ -108,9 +110,10 @@ impl<E: Entry> Account<E> {
     }
 
     /// The exchange will not end as the upstream's answer.
-    pub(super) fn failed(&mut self, failure: Failure) {
+    pub(super) fn failed(&mut self, Fault { failure, detail, .. }: Fault) {
         self.outcome = failure.outcome();
         self.detail = Some(failure.code());
+        self.fault = Some(detail);
     }
 
     pub(super) async fn synced(&mut self) -> bool {
@@ -128,6 +131,7 @@ impl<E: Entry> Account<E> {
             ended_ms: now_ms(),
             outcome,
             detail: self.detail,
+            fault: self.fault.take(),
             status: self.status,
             body_in_bytes: self.progress.as_ref().map_or(0, |progress| progress.bytes()),
             body_out_bytes: self.bytes_out,
@@ -185,7 +189,7 @@ impl<E: Entry> Answer<E> {
             }
             Poll::Ready(Some(Err(fault))) => {
                 tracing::debug!(upstream = ?self.account.upstream, %fault, "answer cut short");
-                self.account.failed(fault.failure);
+                self.account.failed(fault.clone());
                 self.account.close(self.account.outcome);
             }
         }

@@ -1,7 +1,7 @@
 //! What can go wrong between the recorded permit and the answer's last byte.
 //!
 //! A [`Failure`] is what the client may be told, as a status, and the word in the event; its
-//! detail is for the log only. The shape of the answer is not made here.
+//! detail is for the operator, in the log and in the event. The shape of the answer is not made here.
 
 use std::net::SocketAddr;
 

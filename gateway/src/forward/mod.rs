@@ -143,8 +143,9 @@ async fn relay<E: Entry>(
         Err(fault) => {
             tracing::debug!(upstream = %upstream.name, %decision_id, %fault, "not forwarded");
             account.connected(fault.address);
-            account.failed(fault.failure);
-            Err(Failed { failure: fault.failure, account })
+            let failure = fault.failure;
+            account.failed(fault);
+            Err(Failed { failure, account })
         }
     }
 }

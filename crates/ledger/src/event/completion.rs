@@ -64,6 +64,8 @@ pub struct Completion {
     pub outcome: Outcome,
     /// Why, one word of ours (`connect`, `reset`, …).
     pub detail: Option<&'static str>,
+    /// What exactly, for the operator: an error and its causes.
+    pub fault: Option<String>,
     /// The status that the client was sent.
     pub status: Option<u16>,
     /// Bytes of body that came from the client.
@@ -99,6 +101,8 @@ struct Unmapped<'a> {
     outcome: Outcome,
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fault: Option<&'a str>,
     body_in_bytes: u64,
     body_out_bytes: u64,
     latency_us: u64,
@@ -117,6 +121,7 @@ impl Completion {
             ended_ms: now_ms,
             outcome,
             detail: None,
+            fault: None,
             status: None,
             body_in_bytes: 0,
             body_out_bytes: 0,
@@ -168,12 +173,13 @@ impl Completion {
             .upstream
             .as_ref()
             .map(|upstream| cutter.text(&upstream.name, limit::UPSTREAM_BYTES_MAX));
+        let fault = self.fault.as_ref().map(|fault| cutter.text(fault, limit::FAULT_BYTES_MAX));
         let class = decision.correlated.class();
         let mut event = wire::Event::new(
             class,
             self.ended_ms,
             metadata(uid, decision, producer),
-            self.unmapped(decision, waf),
+            self.unmapped(decision, fault, waf),
         );
         event.activity = decision.activity;
         event.severity = self.outcome.severity();
@@ -209,12 +215,14 @@ impl Completion {
     fn unmapped<'a>(
         &'a self,
         decision: &'a DecisionRef,
+        fault: Option<&'a str>,
         waf: Option<response::Told<'a>>,
     ) -> Unmapped<'a> {
         Unmapped {
             route: decision.route.as_deref(),
             outcome: self.outcome,
             detail: self.detail,
+            fault,
             body_in_bytes: self.body_in_bytes,
             body_out_bytes: self.body_out_bytes,
             latency_us: self.latency_us,

@@ -59,6 +59,9 @@ pub const RESPONSE_CLASS_BYTES_MAX: usize = 64;
 /// tells as many as there are.
 pub const RESPONSE_HITS_MAX: usize = 8;
 
+/// What went wrong in forwarding, for the operator: an error and its causes. Cut.
+pub const FAULT_BYTES_MAX: usize = 256;
+
 /// One problem of a refused reload. Cut.
 pub const PROBLEM_BYTES_MAX: usize = 512;
 

@@ -164,6 +164,7 @@ fn decisions() -> Vec<Decision> {
 pub(super) fn completion(outcome: Outcome) -> Completion {
     Completion {
         detail: Some("reset"),
+        fault: Some("connection error: Connection reset by peer (os error 104)".to_owned()),
         status: Some(502),
         body_in_bytes: 17,
         body_out_bytes: 212,

@@ -272,6 +272,7 @@ fn the_longest_completion_fits_its_reserve() {
         ended_ms: i64::MIN,
         outcome: Outcome::UpstreamFailed,
         detail: Some(name),
+        fault: Some("\u{1}".repeat(257)),
         status: Some(999),
         body_in_bytes: u64::MAX,
         body_out_bytes: u64::MAX,
@@ -288,6 +289,7 @@ fn the_longest_completion_fits_its_reserve() {
         Producer { version: name.to_owned(), log: name.to_owned(), instance: name.to_owned() };
     let fits = json(&end.record(uid(1), &reference, &producer).unwrap());
     assert_eq!(fits["dst_endpoint"]["svc_name"].as_str().map(str::len), Some(64));
+    assert_eq!(fits["unmapped"]["fault"].as_str().map(str::len), Some(256));
     assert_eq!(fits["metadata"]["is_truncated"], true);
     assert_eq!(fits["unmapped"]["candidate"]["determining_count"], 100_000);
     let waf = &fits["unmapped"]["waf"];

@@ -118,6 +118,9 @@ impl Rig {
         assert_eq!(soon(self.endings.recv()).await, None, "one completion");
         assert!(ending.ended_ms > 0 && ending.latency_us < 60_000_000);
         assert_eq!(&*ending.upstream.take().expect("an upstream").name, "orders");
+        // what it says is the system's and hyper's to choose
+        let fault = ending.fault.take();
+        assert_eq!(fault.is_some(), ending.detail.is_some(), "{fault:?}");
         (ending.ended_ms, ending.latency_us) = (0, 0);
         ending
     }
