@@ -34,7 +34,8 @@ fn problem(test: &str) -> Option<String> {
     };
     let source = read(file);
     let known = source.contains(&format!("#[test]\n    fn {function}("))
-        || source.contains(&format!("#[test]\nfn {function}("));
+        || source.contains(&format!("#[test]\nfn {function}("))
+        || source.contains(&format!("#[tokio::test]\nasync fn {function}("));
     (!known).then(|| format!("{file} has no test `{function}`"))
 }
 
