@@ -4,7 +4,7 @@ use std::net::TcpStream;
 
 use fixtures::{
     harness::Work,
-    kafka::{Kafka, VERSION},
+    kafka::Kafka,
     topic::{self, Entry},
 };
 
@@ -17,9 +17,9 @@ fn entry(offset: i64) -> Entry {
 
 #[test]
 fn what_kafka_acknowledged_outlives_a_kill_and_a_stop() {
-    println!("Apache Kafka {VERSION}");
     let work = Work::new("kafka").expect("work");
     let mut kafka = Kafka::start(work.path(), 1).expect("kafka");
+    println!("Apache Kafka {}", kafka.version(1).expect("a version"));
     let first = kafka.id(1).expect("a process id");
     topic::write(&kafka.bootstrap(), TOPIC, &[entry(0), entry(1)]).expect("acknowledged");
 

@@ -1,5 +1,5 @@
 //! The trail over real Apache Kafka: what was recorded is in the sink, once and in order,
-//! whatever is killed, stopped or left behind. Prints the broker's version.
+//! whatever is killed, stopped or left behind. Prints the version that the broker says.
 //!
 //! What is in Kafka is read here by itself, and what the sink has is asked of the sink: its
 //! events are left for the validator of OCSF (`FIXTURES_EVENTS`), as many as its signed trees say.
@@ -16,7 +16,7 @@ use std::{
 
 use fixtures::{
     harness::{Setting, Setup, Sink, Work},
-    kafka::{Kafka, VERSION},
+    kafka::Kafka,
     record::text,
     topic::{self, Entry},
 };
@@ -25,6 +25,13 @@ use serde_json::Value;
 /// How long the sink may take to have what is in Kafka.
 const LIMIT: Duration = Duration::from_secs(300);
 const EVENTS: &str = "audit.events.v1";
+
+/// A broker with its data in this directory.
+fn broker(dir: &Work) -> Kafka {
+    let kafka = Kafka::start(dir.path(), 1).expect("kafka");
+    println!("Apache Kafka {}", kafka.version(1).expect("a version"));
+    kafka
+}
 
 /// Dropped in this order: the sink and the gateway before their broker.
 struct Bench {
@@ -36,9 +43,8 @@ struct Bench {
 
 impl Bench {
     fn start(name: &str, setup: Setup) -> Self {
-        println!("Apache Kafka {VERSION}");
         let dir = Work::new("kafka").expect("a directory");
-        let kafka = Kafka::start(dir.path(), 1).expect("kafka");
+        let kafka = broker(&dir);
         let bootstrap = kafka.bootstrap();
         let setup = Setup { kafka: Some(bootstrap.clone()), ..setup };
         let setting = Setting::start(name, &setup).expect("the product");
