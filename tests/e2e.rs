@@ -3,7 +3,7 @@
 
 mod admin;
 mod cors;
-mod counts;
+pub(crate) mod counts;
 mod crs;
 mod edge;
 mod expect;

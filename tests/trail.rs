@@ -1,9 +1,10 @@
 //! The trail over real Apache Kafka: what was recorded is in the sink, once and in order,
-//! whatever is killed, stopped or left behind. Prints the version that the broker says.
+//! whatever is killed, stopped, left behind or asked. Prints the version that the broker says.
 //!
 //! What is in Kafka is read here by itself, and what the sink has is asked of the sink: its
 //! events are left for the validator of OCSF (`FIXTURES_EVENTS`), as many as its signed trees say.
 
+mod counts;
 mod foreign;
 mod kill;
 mod left;

@@ -1,4 +1,6 @@
-//! Every request is accounted for: one decision, one completion, whatever became of it.
+//! Every request is accounted for: one decision, one completion, whatever became of it. The mix is
+//! held against the gateway's spool here, and against the sink behind real Kafka in the suite
+//! `trail`.
 
 mod cases;
 
@@ -28,14 +30,16 @@ const HOST: &str = "api.example.test";
 const SOON: Duration = Duration::from_secs(20);
 /// Requests of the crowd: so many on each of so many connections.
 const CROWD: (usize, usize) = (50, 4);
+/// The cases, the crowd, and one request before and one after the cases.
+const HEADS: usize = CASES.len() + CROWD.0 * CROWD.1 + 2;
 
-fn start() -> Setting {
+/// What the mix is sent to.
+pub(crate) fn setup() -> Setup {
     let limits = "head_timeout: 400ms\n      body_idle_timeout: 400ms";
-    let setup = Setup::open(HOST, false)
+    Setup::open(HOST, false)
         .change("head_timeout: 2s", limits)
         .change("response_timeout: 5s", "response_timeout: 3s")
-        .change("allow_plain_http: true", "allow_plain_http: true\n    unknown_key_cooldown: 1ms");
-    Setting::start("counts", &setup).expect("the product")
+        .change("allow_plain_http: true", "allow_plain_http: true\n    unknown_key_cooldown: 1ms")
 }
 
 /// What the client heard, and what it keeps open.
@@ -145,12 +149,13 @@ fn decision_of(record: &Record, case: &Case) -> String {
     found[0].to_owned()
 }
 
-fn check(record: &Record, case: &Case, heard: Option<&Message>) {
+/// Holds the record of a case against it; the id of its decision, if it has one.
+fn check(record: &Record, case: &Case, heard: Option<&Message>) -> Option<String> {
     let name = case.name;
     if case.outcome.is_empty() {
         let decided = |event: &Value| text(event, "/http_request/uid") == name;
         assert!(!record.with_code("decision").any(decided), "{name}: it has a decision");
-        return;
+        return None;
     }
     let id_of_it = decision_of(record, case);
     let (decisions, completions) =
@@ -169,11 +174,29 @@ fn check(record: &Record, case: &Case, heard: Option<&Message>) {
         let recorded = number(completion, "/http_response/code");
         assert_eq!(recorded, u64::from(heard.status()), "{name}: the recorded status");
     }
+    Some(id_of_it)
 }
 
 #[test]
 fn heads_are_decisions_and_decisions_are_completions() {
-    let mut setting = start();
+    let mut setting = Setting::start("counts", &setup()).expect("the product");
+    let mixed = mix(&setting, || setting.record());
+    assert!(setting.gateway.stop().expect("stop").success());
+    mixed.hold(&setting.record().expect("events"));
+}
+
+/// What the mix came to, for those who asked and in the gateway's own figures.
+pub(crate) struct Mixed {
+    /// What was heard of each case.
+    heard: Vec<Option<Message>>,
+    ids: BTreeSet<String>,
+    metrics: String,
+    /// Whether each head had its account in time.
+    accounted: Result<()>,
+}
+
+/// Sends the mix. `record` is what is recorded by now, wherever the events are kept.
+pub(crate) fn mix(setting: &Setting, record: impl Fn() -> Result<Record>) -> Mixed {
     let client = setting.client().expect("a client");
     let first = setting.idp.access_token("alice", "RS256").expect("a token");
     let bearer = format!("Bearer {first}");
@@ -183,7 +206,6 @@ fn heads_are_decisions_and_decisions_are_completions() {
     setting.idp.fault("/jwks", Fault::Hang);
 
     let (heard, open): (Vec<Option<Message>>, Vec<_>) = thread::scope(|scope| {
-        let setting = &setting;
         let acting: Vec<_> = CASES.iter().map(|case| scope.spawn(|| act(setting, case))).collect();
         acting.into_iter().map(|done| done.join().expect("a case")).unzip()
     });
@@ -195,25 +217,41 @@ fn heads_are_decisions_and_decisions_are_completions() {
     assert_eq!(ids.len(), CROWD.0 * CROWD.1, "a decision id twice");
     ids.extend(heard.iter().flatten().chain([&known, &down]).map(id));
 
-    let heads = CASES.len() + CROWD.0 * CROWD.1 + 2;
     let streams = |record: &Record| Ok::<_, anyhow::Error>(record.completions()?.len());
     let counted = CASES.iter().filter(|case| case.outcome.is_empty()).count();
-    let cancelled = || Ok((streams(&setting.record()?)? + counted >= heads).then_some(()));
+    let cancelled = || Ok((streams(&record()?)? + counted >= HEADS).then_some(()));
     let ended = wait_for("a completion of each decision", SOON, cancelled);
     // What was refused or abandoned on a connection is told when it is over.
     drop(open);
-    let accounted = || Ok((accounted(&setting.record()?)? >= heads).then_some(()));
+    let accounted = || Ok((accounted(&record()?)? >= HEADS).then_some(()));
     let all = wait_for("an account of each head", SOON, accounted);
     let health = Client::plain(setting.health());
     let metrics = health.get("/metrics", &[]).expect("metrics").text();
-    assert!(setting.gateway.stop().expect("stop").success());
-    let record = setting.record().expect("events");
-    for (case, heard) in CASES.iter().zip(&heard) {
-        check(&record, case, heard.as_ref());
+    Mixed { heard, ids, metrics, accounted: ended.and(all) }
+}
+
+impl Mixed {
+    /// The decisions that clients have an answer of.
+    pub(crate) fn ids(&self) -> Vec<String> {
+        self.ids.iter().cloned().collect()
     }
-    ended.expect("completions, while their connections are open");
-    all.expect("accounts");
-    sums(&record, heads, &ids, &metrics);
+
+    /// Holds the whole record against what was asked and heard.
+    pub(crate) fn hold(&self, record: &Record) {
+        let mut unheard = BTreeSet::new();
+        for (case, heard) in CASES.iter().zip(&self.heard) {
+            let decided = check(record, case, heard.as_ref());
+            unheard.extend(decided.filter(|_| heard.is_none()));
+        }
+        self.accounted
+            .as_ref()
+            .expect("accounts, the completions while their connections are open");
+        let decisions = record.decisions().expect("once");
+        let known: BTreeSet<&str> = decisions.keys().copied().collect();
+        let told = self.ids.iter().chain(&unheard).map(String::as_str);
+        assert_eq!(told.collect::<BTreeSet<_>>(), known, "heard, or left unheard, and decided");
+        sums(record, &self.ids, &self.metrics);
+    }
 }
 
 /// Heads that the record tells the end of.
@@ -246,15 +284,14 @@ fn uncounted() -> BTreeMap<String, u64> {
 }
 
 /// Heads = decisions + what aggregates stand for; decisions = completions; answers ≤ heads.
-fn sums(record: &Record, heads: usize, ids: &BTreeSet<String>, metrics: &str) {
+fn sums(record: &Record, ids: &BTreeSet<String>, metrics: &str) {
     let (decisions, completions) =
         (record.decisions().expect("once"), record.completions().expect("once"));
     assert_eq!(decisions.keys().collect::<Vec<_>>(), completions.keys().collect::<Vec<_>>());
     let aggregated: u64 = record.with_code("aggregate").map(|event| number(event, "/count")).sum();
-    let heads = u64::try_from(heads).expect("a number");
+    let heads = HEADS as u64;
     let decided = u64::try_from(decisions.len()).expect("a number");
     assert_eq!(heads, decided + aggregated);
-    assert!(ids.iter().all(|id| decisions.contains_key(id.as_str())), "an id without a decision");
     assert_eq!(counts(record), uncounted(), "who has no decision");
     let untaken = |case: &&Case| case.outcome.is_empty() && case.reason != "abandoned";
     let untaken = CASES.iter().filter(untaken).count() as u64;
