@@ -9,6 +9,7 @@ mod foreign;
 mod kill;
 mod left;
 mod stop;
+mod tour;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
