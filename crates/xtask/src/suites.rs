@@ -49,9 +49,7 @@ pub(crate) fn test(names: &[&str]) -> Result<()> {
         ensure!(SUITES.iter().any(|suite| suite.name == *name), "no suite `{name}`");
     }
     rust_components()?;
-    let events = events()?;
-    let _ = fs::remove_dir_all(&events);
-    fs::create_dir_all(&events)?;
+    fs::remove_dir_all(events()?)?;
     compliance::forget()?;
     let start = Instant::now();
     let (mut all, mut ran) = (Tally::default(), Vec::new());
@@ -111,13 +109,15 @@ fn tests() -> Result<Tally> {
     Ok(Tally::of_tests(success, &lines))
 }
 
-/// Tests of the same binary that need real Apache Kafka, or another component.
+/// Tests of the same binary that need real Apache Kafka, or another component. They leave the events
+/// of their gateways, whichever suite they are of.
 pub(crate) fn of_components(filter: &str) -> Result<Command> {
     // The whole workspace, or cargo builds dependencies again with the features of a part.
     let suite = ["test", "--locked", "--workspace", "--features", "portcullis-tests/components"];
     let mut cargo = cargo(&suite)?;
     // One at a time: each has a broker of its own, and shows what it does.
     cargo.args(["--test", "suite", filter, "--", "--nocapture", "--test-threads=1"]);
+    cargo.env("FIXTURES_EVENTS", events()?);
     Ok(cargo)
 }
 
@@ -130,7 +130,7 @@ fn prove() -> Result<Tally> {
 }
 
 fn components() -> Result<Tally> {
-    let (success, lines) = watch(of_components("components::")?.env("FIXTURES_EVENTS", events()?))?;
+    let (success, lines) = watch(&mut of_components("components::")?)?;
     compliance::keep(&lines)?;
     Ok(Tally::of_tests(success, &lines))
 }
@@ -138,8 +138,7 @@ fn components() -> Result<Tally> {
 /// Beside its tests: the sinks said how many events they have, for the suite `ocsf`.
 fn trail() -> Result<Tally> {
     let mut tests = of_components("trail::")?;
-    tests.env("FIXTURES_EVENTS", events()?).env("FIXTURES_PYTHON", python()?);
-    let (success, lines) = watch(&mut tests)?;
+    let (success, lines) = watch(tests.env("FIXTURES_PYTHON", python()?))?;
     compliance::keep(&lines)?;
     let said = lines.iter().filter_map(|line| line.strip_prefix("sink: events="));
     let in_sinks: u64 = said.filter_map(|events| events.parse::<u64>().ok()).sum();
@@ -202,9 +201,12 @@ fn left(dir: &Path, by_sinks: bool) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Where the harness leaves the events of every run.
+/// Where the harness leaves the events of every run. It is there: events that cannot be left fail
+/// their test.
 fn events() -> Result<PathBuf> {
-    Ok(target()?.join("events"))
+    let dir = target()?.join("events");
+    fs::create_dir_all(&dir)?;
+    Ok(dir)
 }
 
 fn word(words: &[(String, u64)], name: &str) -> Result<u64> {
