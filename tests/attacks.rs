@@ -1,5 +1,5 @@
 //! Attacks as data: each row of `attacks/*.toml` on a raw socket of the running product, in one
-//! write, byte by byte, and pipelined behind a good request; and each kind of hostile token.
+//! write, byte by byte, and pipelined behind a good request; and so is each kind of hostile token.
 //!
 //! A row holds if the answer has the status and a problem document with a decision id, the event
 //! of that id has the code, nothing follows on the connection, and the upstream saw nothing:
@@ -12,9 +12,10 @@ mod headers;
 use std::{collections::BTreeMap, fs, path::Path};
 
 use fixtures::{
-    client::{Client, Connection},
+    client::{Client, Connection, Request},
     harness::{Setting, Setup},
     idp::{access_header, hostile::KINDS},
+    jws::b64,
     wire::Message,
 };
 use serde::Deserialize;
@@ -22,8 +23,8 @@ use serde_json::Value;
 
 /// The host that the rows name.
 const HOST: &str = "api.example.test";
-/// What goes ahead of a pipelined row, and reaches the upstream.
-const GOOD: &[u8] = b"GET /first HTTP/1.1\r\nHost: api.example.test\r\n\r\n";
+/// How each row is sent.
+const MANNERS: [Manner; 3] = [Manner::OneWrite, Manner::EachByte, Manner::Pipelined];
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -77,7 +78,16 @@ struct Good {
 enum Manner {
     OneWrite,
     EachByte,
+    /// Behind a good request, which reaches the upstream.
     Pipelined,
+}
+
+/// What is sent, and what it has to come to.
+struct Attack<'a> {
+    what: &'a str,
+    bytes: Vec<u8>,
+    status: u16,
+    code: &'a str,
 }
 
 /// An answer whose decision still is to be found in the record.
@@ -136,16 +146,20 @@ fn open_setting(name: &str) -> Setting {
     Setting::start(name, &Setup::open(HOST, true)).expect("the product")
 }
 
-fn send(connection: &mut Connection, manner: Manner, bytes: &[u8]) {
+/// Sends it over a new connection.
+fn send(client: &Client, manner: Manner, bytes: &[u8]) -> Connection {
+    let mut connection = client.connect().expect("connect");
     match manner {
         Manner::OneWrite => connection.send(bytes).expect("send"),
         Manner::EachByte => connection.send_each_byte(bytes).expect("send"),
         Manner::Pipelined => {
-            connection.send(&[GOOD, bytes].concat()).expect("send");
+            let good = Request::new("GET", "/first").bytes(client.host());
+            connection.send(&[&good, bytes].concat()).expect("send");
             let good = connection.final_answer("GET").expect("the good request's answer");
             assert_eq!(good.status(), 404, "the upstream's own answer");
         }
     }
+    connection
 }
 
 /// The decision id of a refusal, which its problem document must repeat.
@@ -159,28 +173,43 @@ fn decision_id(what: &str, method: &str, answer: &Message) -> String {
     id.to_owned()
 }
 
+impl Attack<'_> {
+    /// Its answer. Nothing follows that on the connection, and nothing of it is at the upstream.
+    fn send(&self, setting: &Setting, client: &Client, manner: Manner) -> (Message, Answered) {
+        let what = format!("{} ({manner:?})", self.what);
+        let before = setting.upstream.heads();
+        let mut connection = send(client, manner, &self.bytes);
+        let method = method(&self.bytes);
+        let answer =
+            connection.final_answer(&method).unwrap_or_else(|error| panic!("{what}: {error:#}"));
+        assert_eq!(answer.status(), self.status, "{what}: {}", answer.text());
+        if answer.field("connection") != Some("close") {
+            connection.finish().expect("finish");
+        }
+        let rest = connection.rest();
+        let rest = rest.unwrap_or_else(|error| panic!("{what}: not closed: {error:#}"));
+        assert!(rest.is_empty(), "{what}: answered again: {}", String::from_utf8_lossy(&rest));
+        let reached = setting.upstream.heads() - before;
+        let good = u64::from(manner == Manner::Pipelined);
+        assert_eq!(reached, good, "{what}: requests at the upstream");
+        let id = decision_id(&what, &method, &answer);
+        (answer, Answered { what, id, code: self.code.to_owned() })
+    }
+}
+
 fn attack(setting: &Setting, client: &Client, row: &Row, manner: Manner) -> Answered {
-    let what = format!("{} ({manner:?}, {:?})", row.name, row.part);
-    let (bytes, before) = (row.bytes(), setting.upstream.heads());
-    let mut connection = client.connect().expect("connect");
-    send(&mut connection, manner, &bytes);
-    let method = method(&bytes);
-    let answer =
-        connection.final_answer(&method).unwrap_or_else(|error| panic!("{what}: {error:#}"));
-    assert_eq!(answer.status(), row.status, "{what}: {}", answer.text());
-    let rest = connection.rest().unwrap_or_else(|error| panic!("{what}: not closed: {error:#}"));
-    assert!(rest.is_empty(), "{what}: answered again: {}", String::from_utf8_lossy(&rest));
-    let reached = setting.upstream.heads() - before;
-    assert_eq!(reached, u64::from(manner == Manner::Pipelined), "{what}: requests at the upstream");
-    Answered { id: decision_id(&what, &method, &answer), what, code: row.code.clone() }
+    let what = format!("{}, {:?}", row.name, row.part);
+    let attack = Attack { what: &what, bytes: row.bytes(), status: row.status, code: &row.code };
+    let (answer, answered) = attack.send(setting, client, manner);
+    assert_eq!(answer.field("connection"), Some("close"), "{}", answered.what);
+    answered
 }
 
 fn good(setting: &Setting, client: &Client, good: &Good, manner: Manner) {
     let what = format!("{} ({manner:?})", good.name);
     let bytes = good.raw.as_bytes();
     setting.upstream.clear();
-    let mut connection = client.connect().expect("connect");
-    send(&mut connection, manner, bytes);
+    let mut connection = send(client, manner, bytes);
     let mut method = method(bytes);
     for path in &good.paths {
         let answer = connection.final_answer(&method);
@@ -217,7 +246,7 @@ fn nothing_that_two_parsers_could_read_differently_passes() {
     let client = setting.client_of(HOST).expect("a client");
     let mut answered = Vec::new();
     for row in file().row {
-        for manner in [Manner::OneWrite, Manner::EachByte, Manner::Pipelined] {
+        for manner in MANNERS {
             answered.push(attack(&setting, &client, &row, manner));
         }
     }
@@ -236,32 +265,64 @@ fn what_only_looks_like_an_attack_is_read_as_what_it_is() {
     }
 }
 
+/// Where anybody may ask for anything, and a head may take its time.
+fn patient_setting(name: &str) -> Setting {
+    let setup = Setup::open(HOST, true).change("head_timeout: 2s", "head_timeout: 1m");
+    Setting::start(name, &setup).expect("the product")
+}
+
+fn with_token(client: &Client, token: &str) -> Vec<u8> {
+    let authorization = format!("Bearer {token}");
+    Request::new("GET", "/orders").field("Authorization", &authorization).bytes(client.host())
+}
+
 #[test]
 fn no_hostile_token_is_taken() {
-    let setting = Setting::start("tokens", &Setup::default()).expect("the product");
-    let client = setting.client().expect("a client");
-    let ask = |token: &str| {
-        client.get("/orders", &[("Authorization", &format!("Bearer {token}"))]).expect("an answer")
-    };
+    let setting = patient_setting("tokens");
+    let client = setting.client_of(HOST).expect("a client");
     for alg in ["RS256", "ES256", "EdDSA"] {
         let good = setting.idp.access_token("alice", alg).expect("a token");
-        assert_eq!(ask(&good).status(), 200, "{alg}");
+        let mut connection = send(&client, Manner::OneWrite, &with_token(&client, &good));
+        assert_eq!(connection.final_answer("GET").expect("an answer").status(), 200, "{alg}");
     }
-    let before = setting.upstream.heads();
     let mut answered = Vec::new();
     for (kind, _) in KINDS {
-        let answer = ask(&setting.idp.hostile_token(kind, "alice").expect("a token"));
-        assert_eq!(answer.status(), 401, "{kind}");
-        let challenge = answer.field("www-authenticate").unwrap_or_default();
-        assert!(challenge.contains("invalid_token"), "{kind}: {challenge}");
-        let id = decision_id(kind, "GET", &answer);
-        answered.push(Answered {
-            what: (*kind).to_owned(),
-            id,
-            code: "unauthenticated".to_owned(),
-        });
+        for manner in MANNERS {
+            let token = setting.idp.hostile_token(kind, "alice").expect("a token");
+            let bytes = with_token(&client, &token);
+            let attack = Attack { what: kind, bytes, status: 401, code: "unauthenticated" };
+            let (answer, found) = attack.send(&setting, &client, manner);
+            let challenge = answer.field("www-authenticate").unwrap_or_default();
+            assert!(challenge.contains("invalid_token"), "{}: {challenge}", found.what);
+            answered.push(found);
+        }
     }
-    assert_eq!(setting.upstream.heads(), before, "the upstream saw a hostile token");
+    recorded(&setting, &answered);
+    println!("tokens: kinds={} sent={}", KINDS.len(), answered.len());
+}
+
+#[test]
+fn a_token_longer_than_a_head_is_not_read() {
+    /// More than the line of a head may have.
+    const SOON_REFUSED: usize = 17 << 10;
+    let setting = patient_setting("long-tokens");
+    let client = setting.client_of(HOST).expect("a client");
+    let mut answered = Vec::new();
+    for (what, token) in [
+        ("a million dots", ".".repeat(1_000_000)),
+        ("a header of 1 MiB", format!("{}.e30.AA", b64("a".repeat(768 << 10)))),
+    ] {
+        for manner in MANNERS {
+            let mut bytes = with_token(&client, &token);
+            if manner == Manner::EachByte {
+                bytes.truncate(SOON_REFUSED); // the answer is there before the end
+            }
+            let attack = Attack { what, bytes, status: 431, code: "head_too_long" };
+            let (answer, found) = attack.send(&setting, &client, manner);
+            assert_eq!(answer.field("connection"), Some("close"), "{}", found.what);
+            answered.push(found);
+        }
+    }
     recorded(&setting, &answered);
 }
 
