@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use fixtures::{
-    client::Request,
+    client::{Client, Request},
     harness::{HOST, Setting, Setup},
     record::{Record, text},
     upstream::request_digest,
@@ -11,7 +11,7 @@ use fixtures::{
 };
 use serde::Deserialize;
 
-use super::decision_id;
+use super::{MANNERS, Manner, decision_id, send};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -112,44 +112,65 @@ fn check_upstream(row: &Row, message: &Message, host: &str, id: &str) {
     assert!(trace.len() == 55 && !trace.contains("-0000000000000000-"), "{}: {trace}", row.name);
 }
 
-fn check_event(row: &Row, record: &Record, id: &str, sent: Option<&Message>) {
+fn check_event(row: &Row, record: &Record, asked: &Asked) {
     let decisions = record.decisions().expect("each once");
-    let decision = decisions.get(id).unwrap_or_else(|| panic!("{}: no decision", row.name));
+    let decision =
+        decisions.get(asked.id.as_str()).unwrap_or_else(|| panic!("{}: no decision", row.name));
     let principal = row.who.as_ref().map_or("anonymous".to_owned(), |who| format!("corp|{who}"));
     let recorded = text(decision, "/unmapped/question/principal/id");
     assert_eq!(recorded, principal, "{}", row.name);
     assert_eq!(text(decision, "/src_endpoint/ip"), "127.0.0.1", "{}", row.name);
-    if let Some(sent) = sent {
+    if let Some(sent) = &asked.sent {
         let digest = text(decision, "/unmapped/request_digest");
         assert_eq!(digest, request_digest(sent), "{}", row.name);
     }
 }
 
+/// What came of a row.
+struct Asked {
+    /// The decision's id.
+    id: String,
+    /// What reached the upstream.
+    sent: Option<Message>,
+}
+
+fn ask(setting: &Setting, client: &Client, row: &Row, manner: Manner) -> Asked {
+    let what = format!("{} ({manner:?})", row.name);
+    setting.upstream.clear();
+    let mut connection = send(client, manner, &request(setting, row).bytes(client.host()));
+    let answer = connection.final_answer(&row.method).expect("an answer");
+    assert_eq!(answer.status(), row.status, "{what}: {}", answer.text());
+    let id = if row.status < 400 {
+        answer.field("portcullis-decision-id").expect("an id").to_owned()
+    } else {
+        decision_id(&what, &row.method, &answer)
+    };
+    let ahead = usize::from(manner == Manner::Pipelined);
+    let mut sent = setting.upstream.requests().into_iter().skip(ahead);
+    let (sent, more) = (sent.next().map(|received| received.message), sent.next());
+    assert!(more.is_none(), "{what}: twice at the upstream");
+    assert_eq!(sent.is_some(), row.status < 400, "{what}: at the upstream");
+    if let Some(sent) = &sent {
+        check_upstream(row, sent, client.host(), &id);
+    }
+    Asked { id, sent }
+}
+
 #[test]
 fn nobody_is_who_he_says_he_is() {
-    let setting = Setting::start("headers", &Setup::default()).expect("the product");
+    let setup = Setup::open(super::HOST, false).change("limit: 5,", "limit: 1000,");
+    let setting = Setting::start("headers", &setup).expect("the product");
     let client = setting.client().expect("a client");
+    let rows = rows();
     let mut done = Vec::new();
-    for row in rows() {
-        setting.upstream.clear();
-        let answer = client.request(&request(&setting, &row)).expect("an answer");
-        assert_eq!(answer.status(), row.status, "{}: {}", row.name, answer.text());
-        let id = if row.status < 400 {
-            answer.field("portcullis-decision-id").expect("an id").to_owned()
-        } else {
-            decision_id(&row.name, &row.method, &answer)
-        };
-        let mut sent = setting.upstream.requests().into_iter().map(|received| received.message);
-        let sent = sent.next();
-        assert_eq!(sent.is_some(), row.status < 400, "{}: at the upstream", row.name);
-        if let Some(sent) = &sent {
-            check_upstream(&row, sent, client.host(), &id);
+    for row in &rows {
+        for manner in MANNERS {
+            done.push((row, ask(&setting, &client, row, manner)));
         }
-        done.push((row, id, sent));
     }
     let record = setting.record().expect("events");
-    for (row, id, sent) in &done {
-        check_event(row, &record, id, sent.as_ref());
+    for (row, asked) in &done {
+        check_event(row, &record, asked);
     }
-    println!("headers: rows={}", done.len());
+    println!("headers: rows={} sent={}", rows.len(), done.len());
 }
