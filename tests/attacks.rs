@@ -5,6 +5,7 @@
 //! of that id has the code, nothing follows on the connection, and the upstream saw nothing:
 //! although everything that *can* be read is allowed here and reaches it.
 
+mod bodies;
 mod canaries;
 mod h2;
 mod headers;
