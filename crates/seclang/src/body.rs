@@ -186,6 +186,8 @@ pub enum Reason {
     Encoding,
     /// Something follows what should be all.
     TrailingData,
+    /// A JSON object has a key twice: who reads it next may take the one or the other.
+    DuplicateKey,
     /// A content coding that is not known.
     CodingUnknown,
     /// A content coding in another.
@@ -214,6 +216,7 @@ impl Reason {
             Self::Entity => "the document refers to an entity that nothing declares",
             Self::Encoding => "the document's encoding is not read",
             Self::TrailingData => "something follows the body's end",
+            Self::DuplicateKey => "a JSON object has a key twice",
             Self::CodingUnknown => "the content coding is not known",
             Self::CodingNested => "the content coding is nested",
             Self::CodingMalformed => "the coded body cannot be decoded",
@@ -239,6 +242,7 @@ impl Reason {
             | Self::Entity
             | Self::Encoding
             | Self::TrailingData
+            | Self::DuplicateKey
             | Self::CodingUnknown
             | Self::CodingNested
             | Self::CodingMalformed => false,

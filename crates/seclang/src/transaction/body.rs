@@ -71,6 +71,10 @@ impl Inspection<'_> {
         let error = body.as_ref().and_then(|body| body.error);
         let too_long = (bytes.len() > limits.bytes_max).then_some(bodies::Reason::Bytes);
         self.error(error.or(too_long));
+        if self.health == Health::Ok && body.is_some_and(|body| body.duplicate_key) {
+            // It was read, so that the rules see no error; but what it means is in doubt.
+            self.health = Health::Malformed(bodies::Reason::DuplicateKey);
+        }
     }
 
     /// `REQBODY_ERROR` and its like, and the health of what is looked at.

@@ -532,6 +532,8 @@ fn a_body_becomes_variables_by_its_processor() {
                  SecRule REQBODY_ERROR \"@eq 1\" \"id:10,phase:2\"\nSecRule REQUEST_BODY \"@rx x\" \"id:11,phase:2\"";
     let (ids, health) = asked(rules, "application/json", "/", b"{x");
     assert_eq!((ids, health), (vec![2, 10, 11], Health::Malformed(crate::body::Reason::Json)));
+    let (ids, health) = asked(rules, "application/json", "/", br#"{"a":1,"\u0061":2}"#);
+    assert_eq!((ids, health), (vec![2], Health::Malformed(crate::body::Reason::DuplicateKey)));
 }
 
 #[test]
