@@ -1,12 +1,12 @@
 //! A panic is an error of ours. It is caught where something would else be left out of account:
 //! what it was about is refused, and a record says so.
 //!
-//! What was under way is dropped and not used again; what is shared is behind locks that say when
-//! they were left in the middle.
+//! What was under way is dropped and not used again. What is shared is behind locks that are held
+//! for one change, which is whole or was not made.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::pin::Pin;
 use std::task::Poll;
 
 /// What was to be done panicked. The panic's message went where all of the process go.
@@ -26,8 +26,7 @@ pub fn caught<T>(work: impl FnOnce() -> T) -> Result<T, Panicked> {
 ///
 /// # Errors
 /// It panicked.
-pub async fn caught_in<F: Future>(work: F) -> Result<F::Output, Panicked> {
-    let mut work = pin!(work);
+pub async fn caught_in<F: Future>(mut work: Pin<&mut F>) -> Result<F::Output, Panicked> {
     std::future::poll_fn(|context| match caught(|| work.as_mut().poll(context)) {
         Ok(poll) => poll.map(Ok),
         Err(panicked) => Poll::Ready(Err(panicked)),
@@ -37,6 +36,8 @@ pub async fn caught_in<F: Future>(work: F) -> Result<F::Output, Panicked> {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+
     use super::*;
 
     #[tokio::test]
@@ -47,9 +48,9 @@ mod tests {
             tokio::task::yield_now().await;
             assert_eq!(std::sync::Arc::strong_count(&given), 0, "as intended by this test");
         };
-        assert_eq!(caught_in(Box::pin(panics)).await, Err(Panicked));
+        assert_eq!(caught_in(pin!(panics)).await, Err(Panicked));
         assert_eq!(std::sync::Arc::strong_count(&held), 1);
-        assert_eq!(caught_in(std::future::ready(1)).await, Ok(1));
+        assert_eq!(caught_in(pin!(std::future::ready(1))).await, Ok(1));
         assert_eq!(caught(|| 2), Ok(2));
     }
 }

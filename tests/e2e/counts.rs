@@ -189,7 +189,8 @@ fn heads_are_decisions_and_decisions_are_completions() {
 pub(crate) struct Mixed {
     /// What was heard of each case.
     heard: Vec<Option<Message>>,
-    ids: BTreeSet<String>,
+    /// The decisions that clients have an answer of.
+    pub(crate) ids: BTreeSet<String>,
     metrics: String,
     /// Whether each head had its account in time.
     accounted: Result<()>,
@@ -231,11 +232,6 @@ pub(crate) fn mix(setting: &Setting, record: impl Fn() -> Result<Record>) -> Mix
 }
 
 impl Mixed {
-    /// The decisions that clients have an answer of.
-    pub(crate) fn ids(&self) -> Vec<String> {
-        self.ids.iter().cloned().collect()
-    }
-
     /// Holds the whole record against what was asked and heard.
     pub(crate) fn hold(&self, record: &Record) {
         let mut unheard = BTreeSet::new();

@@ -12,7 +12,8 @@ fn heads_are_what_the_sink_has() {
     bench.sink.wait_ready().expect("the sink");
     let mixed = counts::mix(&bench.setting, || Ok(Record::new(bench.sink.events()?)));
     bench.stop_gateway();
-    let examined = bench.examine(&mixed.ids());
+    let ids: Vec<String> = mixed.ids.iter().cloned().collect();
+    let examined = bench.examine(&ids);
     assert_eq!(examined.ends, ["log_close"]);
     mixed.hold(&Record::new(bench.sink.events().expect("the sink's events")));
 }

@@ -287,7 +287,9 @@ fn what_is_given_must_be_what_it_should() {
     assert_eq!(run_from(&run).0, 2, "no brokers");
     let property = [&run[..], &["--brokers", "127.0.0.1:1", "--property", "no.such=1"]].concat();
     assert_eq!(run_from(&property).0, INVALID);
-    for refused in ["x", "test.mock.num.brokers=1"] {
+    for refused in
+        ["x", "test.mock.num.brokers=1", "topic.auto.offset.reset=latest", "plugin.library.paths=a"]
+    {
         let property = [&run[..], &["--brokers", "127.0.0.1:1", "--property", refused]].concat();
         assert_eq!(run_from(&property).0, 2, "{refused}");
     }

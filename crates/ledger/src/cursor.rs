@@ -348,7 +348,9 @@ impl Cursor {
     /// [`CursorError::Note`], [`CursorError::Wal`].
     pub fn save(&mut self) -> Result<bool, CursorError> {
         let Progress { end, ended } = self.progress();
-        if self.deletes && ended && self.confirmed >= end.index {
+        // What was not read to its end has no root that could be told.
+        let whole = self.walk.at.index >= end.index && self.confirmed >= end.index;
+        if self.deletes && ended && whole {
             self.retire_epoch()?;
             return Ok(true);
         }

@@ -111,6 +111,10 @@ impl<'a> Flight<'a> {
                 }
                 readable = more_at(self.read_at, cursor), if more && self.waiting.is_empty() => {
                     unread = self.read(cursor, checkpoint).err();
+                    if let Some(error) = &unread {
+                        tracing::warn!(origin = cursor.origin(), %error, "cannot be read further");
+                        self.status.set_error(error.to_string());
+                    }
                     more = readable && unread.is_none();
                 }
             }

@@ -34,7 +34,8 @@ pub trait Entry: Send + Unpin + 'static {
     fn close(self, completion: Completion);
 }
 
-/// The account of one answer. Dropped before there is an answer, the client has gone.
+/// The account of one answer. Dropped before there is an answer, the client has gone, or
+/// something panicked and nobody knows how it ended.
 #[derive(Debug)]
 pub struct Account<E: Entry> {
     entry: Option<E>,
@@ -152,7 +153,8 @@ impl<E: Entry> Account<E> {
 
 impl<E: Entry> Drop for Account<E> {
     fn drop(&mut self) {
-        self.close(Outcome::ClientGone);
+        let panicked = std::thread::panicking();
+        self.close(if panicked { Outcome::Abandoned } else { Outcome::ClientGone });
     }
 }
 

@@ -73,6 +73,7 @@ async fn answer<H: Handler>(
     incoming: Incoming,
 ) -> Result<Response<Answering<H::Body>>, NoAnswer> {
     let (head, in_flight) = queue.take().ok_or(NoAnswer::Unannounced)?;
+    let record = connection.abandoned.pending();
     let common = &connection.common;
     Tally::count(&common.tally.heads_taken);
     let (conn, client) = connection.seen(&head.read, head.received_ms);
@@ -84,9 +85,9 @@ async fn answer<H: Handler>(
         started: head.at,
         listener: Arc::clone(&common.name),
         port: common.port,
-        record: connection.abandoned.pending(),
+        record,
     };
-    let handled = caught_in(connection.handler.handle(raw)).await;
+    let handled = caught_in(pin!(connection.handler.handle(raw))).await;
     let panicked = handled.is_err();
     let response = handled.ok().or_else(|| connection.handler.panicked());
     let mut response =

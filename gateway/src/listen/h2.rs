@@ -11,7 +11,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use http_body::{Frame, SizeHint};
 use hyper::body::{Body as _, Incoming};
 use hyper::rt::Executor;
@@ -47,7 +47,8 @@ pub(super) async fn serve<H: Handler, IO: AsyncRead + AsyncWrite + Unpin>(
         let watch = watch.clone();
         move |request| answer(Rc::clone(&connection), watch.clone(), request)
     });
-    {
+    // Streams and what was refused are told of also where the connection is an error of ours.
+    let served = async {
         let io = TokioIo::new(Watched::new(io, watch.clone()));
         let serving = builder(&common.limits, streams.clone()).serve_connection(io, service);
         let mut serving = pin!(serving);
@@ -72,6 +73,9 @@ pub(super) async fn serve<H: Handler, IO: AsyncRead + AsyncWrite + Unpin>(
         if let Err(error) = ended {
             tracing::debug!(listener = %common.name, %error, "connection ended early");
         }
+    };
+    if caught_in(pin!(served)).await.is_err() {
+        tracing::error!(listener = %common.name, "a connection panicked");
     }
     streams.end().await;
     watch.refused()
@@ -105,8 +109,10 @@ async fn answer<H: Handler>(
     request: Request<Incoming>,
 ) -> Result<Response<Answering<H::Body>>, Panicked> {
     let taken = watch.take();
+    let record = connection.abandoned.pending();
     let common = &connection.common;
     let (parts, incoming) = request.into_parts();
+    let head_only = parts.method == Method::HEAD;
     let line = format!("{} {} HTTP/2", parts.method, parts.uri.path());
     let head = h2::parse(parts, incoming.is_end_stream(), &common.limits.head);
     let head = head.map(Box::new).map_err(|why| Rejected::new(why, line.as_bytes()));
@@ -119,14 +125,14 @@ async fn answer<H: Handler>(
         started: Instant::now(),
         listener: Arc::clone(&common.name),
         port: common.port,
-        record: connection.abandoned.pending(),
+        record,
     };
-    let response = match caught_in(connection.handler.handle(raw)).await {
+    let response = match caught_in(pin!(connection.handler.handle(raw))).await {
         Ok(response) => response,
         Err(panicked) => connection.handler.panicked().ok_or(panicked)?,
     };
     let pace = PACE.try_with(Rc::clone).unwrap_or_default();
-    Ok(response.map(|body| Answering { body, rest: Bytes::new(), pace, taken }))
+    Ok(response.map(|body| Answering { body, head_only, rest: Bytes::new(), pace, taken }))
 }
 
 /// The tasks of a connection's streams. Clones share them.
@@ -207,6 +213,8 @@ async fn paced(stream: impl Future<Output = ()>, idle_timeout: Duration) {
 /// An answer's body, in pieces; the request is in flight as long as it.
 struct Answering<B> {
     body: B,
+    /// Nothing of the body is sent (RFC 9110 §9.3.2).
+    head_only: bool,
     /// Of the last frame, what has not been handed over.
     rest: Bytes,
     pace: Rc<Pace>,
@@ -239,7 +247,10 @@ impl<B: http_body::Body<Data = Bytes> + Unpin> http_body::Body for Answering<B> 
             let rest = std::mem::take(&mut this.rest);
             return Poll::Ready(Some(Ok(this.piece(rest))));
         }
-        let frame = ready!(Pin::new(&mut this.body).poll_frame(cx));
+        let mut frame = ready!(Pin::new(&mut this.body).poll_frame(cx));
+        while this.head_only && frame.as_ref().is_some_and(Result::is_ok) {
+            frame = ready!(Pin::new(&mut this.body).poll_frame(cx));
+        }
         Poll::Ready(frame.map(|frame| {
             frame.map(|frame| match frame.into_data() {
                 Ok(data) => this.piece(data),

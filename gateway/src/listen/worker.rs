@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -196,11 +197,13 @@ async fn serve<H: Handler>(
     let arrived = arrived(&mut connection, &mut stream, &mut permit, deadline).await;
     let source = connection.conn.ip;
     let refused = match arrived {
-        // What came is told of also where the connection itself is an error of ours.
-        Ok(()) => caught_in(secured(connection, stream, deadline)).await.unwrap_or_else(|_| {
-            tracing::error!("a connection panicked");
-            Vec::new()
-        }),
+        // Requests are told of also where the connection itself is an error of ours.
+        Ok(()) => {
+            caught_in(pin!(secured(connection, stream, deadline))).await.unwrap_or_else(|_| {
+                tracing::error!("a connection panicked");
+                Vec::new()
+            })
+        }
         Err(refused) => refused,
     };
     let ended_ms = now_ms();

@@ -35,7 +35,8 @@ pub struct Tally {
     pub handshakes_failed: AtomicU64,
     /// Heads of which a byte was read.
     pub heads_begun: AtomicU64,
-    /// Heads that a service took. Each has an event; the rest ended with their connection.
+    /// Heads that a service took. Each has an event, its own or its connection's; the rest ended
+    /// with their connection.
     pub heads_taken: AtomicU64,
 }
 

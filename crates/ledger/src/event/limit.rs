@@ -5,7 +5,7 @@
 pub const EVENT_BYTES_MAX: usize = 60 * 1024;
 
 /// A completion's value: what the spool reserves for each open decision.
-pub const COMPLETION_BYTES_MAX: usize = 9 * 1024;
+pub const COMPLETION_BYTES_MAX: usize = 10 * 1024;
 
 /// `log_close`, a heartbeat, a loss record, a watermark: what the spool reserves for each.
 pub const CONTROL_BYTES_MAX: usize = 6 * 1024;

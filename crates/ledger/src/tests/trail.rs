@@ -347,6 +347,31 @@ async fn deleting_goes_on_after_it_failed() {
 }
 
 #[tokio::test]
+async fn an_epoch_that_was_not_read_to_its_end_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = start(&dir.path().join("a"));
+    open_and_close(&ledger, 5, 16).await;
+    let mut cursor = ledger.trail().unwrap().next().await.unwrap();
+    while cursor.confirmed() < 11 {
+        assert!(cursor.more().await);
+        ship(&mut cursor);
+    }
+    assert!(!cursor.save().unwrap());
+    // A crash after all of it was shipped, and before it was deleted.
+    let crashed = dir.path().join("b");
+    copy(&dir.path().join("a"), &crashed);
+
+    let again = start(&crashed);
+    let mut old = again.trail().unwrap().next().await.unwrap();
+    assert_eq!((old.confirmed(), old.durable()), (11, (11, true)));
+    assert!(!old.save().unwrap(), "its root is not known yet");
+    assert_eq!(epoch_dirs(&crashed).len(), 2);
+    assert!(old.read().unwrap().is_none());
+    assert!(old.save().unwrap());
+    assert_eq!(epoch_dirs(&crashed).len(), 1);
+}
+
+#[tokio::test]
 async fn deleting_an_epoch_goes_on_after_it_failed() {
     let dir = tempfile::tempdir().unwrap();
     let ledger = start(dir.path());

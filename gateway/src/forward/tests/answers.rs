@@ -352,3 +352,18 @@ async fn our_own_answer_to_head_has_no_body() {
     assert_eq!((got.outcome, got.body_out_bytes), (Outcome::Answered, 0));
     assert_eq!(got.upstream, None, "nothing was forwarded");
 }
+
+#[tokio::test]
+async fn a_panic_is_not_the_clients_leaving() {
+    let (endings, mut told) = mpsc::unbounded_channel();
+    let entry = || Remembered { synced: watch::channel(None).1, endings: endings.clone() };
+    let panicked = crate::panics::caught(|| {
+        let _account = Account::new(entry(), &http::Method::GET, Instant::now());
+        assert!(std::hint::black_box(false), "as intended by this test");
+    });
+    assert_eq!(panicked, Err(crate::panics::Panicked));
+    drop(Account::new(entry(), &http::Method::GET, Instant::now()));
+    for want in [Outcome::Abandoned, Outcome::ClientGone] {
+        assert_eq!(soon(told.recv()).await.map(|ending| ending.outcome), Some(want));
+    }
+}
