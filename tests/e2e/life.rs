@@ -283,6 +283,19 @@ fn what_cannot_be_reloaded_is_said_and_stays() {
     assert!(!setting.dir().join("other").exists());
 }
 
+#[test]
+fn where_the_record_is_shipped_to_cannot_be_reloaded() {
+    let mut setting = setting("kafka-not-reloaded");
+    let elsewhere = "heartbeat: 2s\n  kafka:\n    brokers: [\"127.0.0.1:1\"]";
+    replace(&setting, "heartbeat: 2s", elsewhere);
+    assert!(reload(&mut setting).0);
+    let output = setting.gateway.process().output();
+    assert!(output.contains("section=\"audit\""), "{output}");
+    let health = Client::plain(setting.health());
+    let metrics = health.get("/metrics", &[]).expect("metrics").text();
+    assert!(!metrics.contains("portcullis_shipper_"), "it is shipped elsewhere");
+}
+
 /// Ends what goes on until then, also when a test fails.
 struct Until<'a>(&'a AtomicBool);
 

@@ -4,7 +4,7 @@
 
 use bytes::{Bytes, BytesMut};
 use gateway::protocol::h1::{self, Limits, Parsed, Scan};
-use signals::{Framing, Protocol, Request, Scheme, Unreadable};
+use signals::{Framing, Header, Protocol, Request, Scheme, Unreadable};
 
 const FIELDS_MAX: usize = 256;
 
@@ -19,7 +19,9 @@ pub fn head(data: &[u8]) -> bool {
     for scheme in [Scheme::Https, Scheme::Http] {
         let Ok(parsed) = h1::parse(&head, scheme, &limits) else { continue };
         accepted = true;
-        agrees_with_another_parser(&head, &parsed, parsed.request.headers.len());
+        if agrees_with_another_parser(&head, &parsed, parsed.request.headers.len()) {
+            has_fields(&head, parsed.request.headers.iter());
+        }
         let for_hyper = for_hyper(&parsed);
         assert!(agrees_with_another_parser(&for_hyper, &parsed, fields_for_hyper(&parsed)));
         survives_being_written_anew(&parsed, scheme);
@@ -69,6 +71,29 @@ fn framing(fields: &[httparse::Header<'_>]) -> Framing {
     framing
 }
 
+/// The other parser finds these fields in the head, in their order, among others or alone.
+fn has_fields<'a>(head: &[u8], ours: impl Iterator<Item = &'a Header>) {
+    let mut storage = [httparse::EMPTY_HEADER; FIELDS_MAX];
+    let mut theirs = httparse::Request::new(&mut storage);
+    theirs.parse(head).expect("parsed before");
+    let mut theirs = theirs
+        .headers
+        .iter()
+        .map(|field| (field.name.to_ascii_lowercase(), field.value.trim_ascii_end()));
+    for field in ours {
+        let ours = (field.name.as_str().to_owned(), field.value.as_bytes());
+        assert!(theirs.any(|theirs| theirs == ours), "{ours:?} is not there");
+    }
+}
+
+/// The other parser's target.
+fn target(head: &[u8]) -> String {
+    let mut storage = [httparse::EMPTY_HEADER; FIELDS_MAX];
+    let mut theirs = httparse::Request::new(&mut storage);
+    theirs.parse(head).expect("parsed before");
+    theirs.path.unwrap_or_default().to_owned()
+}
+
 fn for_hyper(parsed: &Parsed) -> Bytes {
     let mut out = BytesMut::new();
     h1::for_hyper(parsed, false, &mut out);
@@ -94,6 +119,8 @@ fn survives_being_written_anew(parsed: &Parsed, scheme: Scheme) {
     assert_eq!(Scan::default().find(&head, &wide), Ok(Some(head.len())));
     let again = h1::parse(&head, scheme, &wide).expect("what was accepted is refused").request;
     assert!(agrees_with_another_parser(&head, parsed, again.headers.len()));
+    assert_eq!(target(&head), request.target());
+    has_fields(&head, request.end_to_end());
     assert_eq!(again.digest(), request.digest());
     assert_eq!((&again.method, again.framing), (&request.method, request.framing));
     assert_eq!((&again.host, again.port), (&request.host, request.port));
