@@ -193,7 +193,12 @@ impl Metrics {
     }
 
     fn counters(&self, to: &mut String) -> fmt::Result {
-        head(to, "requests_total", "counter", "Requests by what became of them.")?;
+        head(
+            to,
+            "requests_total",
+            "counter",
+            "Requests by what became of them; what panicked counts beside that.",
+        )?;
         for (word, count) in self.requests.samples() {
             writeln!(to, "portcullis_requests_total{{ruling=\"{word}\"}} {count}")?;
         }

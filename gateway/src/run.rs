@@ -62,7 +62,12 @@ const LEAVE_AFTER: Duration = Duration::from_secs(1);
 pub enum RunError {
     /// The configuration, the policies, or the certificates and keys are wrong: every problem.
     #[error("the configuration is not valid")]
-    Invalid(Vec<Problem>),
+    Invalid {
+        /// All that were found.
+        problems: Vec<Problem>,
+        /// The configuration itself is right, so that what it names was looked at.
+        config_is_sound: bool,
+    },
     /// The record cannot be opened.
     #[error("the record cannot be opened")]
     Ledger(#[from] ledger::StartError),
@@ -97,15 +102,15 @@ pub enum RunError {
 /// Runs until SIGTERM or SIGINT.
 pub fn run(path: &Path) -> Result<(), RunError> {
     let system = |what| move |source| RunError::System { what, source };
-    let snapshot = Snapshot::load(path, None)
-        .map_err(|problems| RunError::Invalid(with_material(problems, path)))?;
+    let snapshot = Snapshot::load(path, None).map_err(|problems| invalid(problems, path))?;
     let config = snapshot.config();
     let started = Arc::clone(config);
     let workers = config
         .gateway
         .workers
         .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
-    let (served, issuer) = material::load(config).map_err(RunError::Invalid)?;
+    let (served, issuer) = material::load(config)
+        .map_err(|problems| RunError::Invalid { problems, config_is_sound: true })?;
     let certificates = Certificates::new(served);
     // Addresses first: a start that fails for one must not leave another log in the spool.
     let doors = doors(config, &certificates, workers)?;
@@ -149,13 +154,12 @@ pub fn run(path: &Path) -> Result<(), RunError> {
 }
 
 /// These problems, and those of certificates and keys where the configuration itself is sound.
-fn with_material(mut problems: Vec<Problem>, path: &Path) -> Vec<Problem> {
-    if let Ok(config) = Config::load(path)
-        && let Err(more) = material::load(&config)
-    {
-        problems.extend(more);
+fn invalid(mut problems: Vec<Problem>, path: &Path) -> RunError {
+    let config = Config::load(path);
+    if let Ok(config) = &config {
+        problems.extend(material::load(config).err().unwrap_or_default());
     }
-    problems
+    RunError::Invalid { problems, config_is_sound: config.is_ok() }
 }
 
 /// What one worker answers with: the gateway, and connections of its own.

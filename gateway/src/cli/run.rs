@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use tracing_subscriber::EnvFilter;
 
 use super::{FAILED, INVALID, OK, check};
-use crate::config::Config;
 use crate::run::{RunError, run};
 
 /// Serve
@@ -30,11 +29,11 @@ impl Run {
         self.log();
         match run(&self.config) {
             Ok(()) => OK,
-            Err(RunError::Invalid(problems)) => {
+            Err(RunError::Invalid { problems, config_is_sound }) => {
                 for problem in &problems {
                     eprintln!("{problem}");
                 }
-                eprintln!("{}", check::counted(problems.len(), Config::load(&self.config).is_ok()));
+                eprintln!("{}", check::counted(problems.len(), config_is_sound));
                 INVALID
             }
             Err(error) => {
