@@ -1,5 +1,6 @@
 //! Attacks as data: each row of `attacks/*.toml` on a raw socket of the running product, in one
-//! write, byte by byte, and pipelined behind a good request; and so is each kind of hostile token.
+//! write, byte by byte, and pipelined behind a good request; and so is each kind of hostile token,
+//! body and field, and each place of a secret.
 //!
 //! A row holds if the answer has the status and a problem document with a decision id, the event
 //! of that id has the code, nothing follows on the connection, and the upstream saw nothing:
@@ -9,6 +10,7 @@ mod bodies;
 mod canaries;
 mod h2;
 mod headers;
+mod outgoing;
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -25,7 +27,7 @@ use serde_json::Value;
 /// The host that the rows name.
 const HOST: &str = "api.example.test";
 /// How each row is sent.
-const MANNERS: [Manner; 3] = [Manner::OneWrite, Manner::EachByte, Manner::Pipelined];
+pub(crate) const MANNERS: [Manner; 3] = [Manner::OneWrite, Manner::EachByte, Manner::Pipelined];
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -76,7 +78,7 @@ struct Good {
 
 /// A manner of sending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Manner {
+pub(crate) enum Manner {
     OneWrite,
     EachByte,
     /// Behind a good request, which reaches the upstream.
@@ -148,7 +150,7 @@ fn open_setting(name: &str) -> Setting {
 }
 
 /// Sends it over a new connection.
-fn send(client: &Client, manner: Manner, bytes: &[u8]) -> Connection {
+pub(crate) fn send(client: &Client, manner: Manner, bytes: &[u8]) -> Connection {
     let mut connection = client.connect().expect("connect");
     match manner {
         Manner::OneWrite => connection.send(bytes).expect("send"),

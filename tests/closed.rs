@@ -1,5 +1,6 @@
 //! What fails closed, as data: each row of `closed/table.toml` breaks something of a running
-//! gateway's policies or of its candidate, and says what must come of it, everywhere it shows.
+//! gateway's policies or of its candidate, and says what must come of it, everywhere it shows, to a
+//! request in one write, byte by byte, and pipelined.
 
 use std::{
     collections::BTreeMap,
@@ -16,6 +17,8 @@ use fixtures::{
 };
 use serde::Deserialize;
 use serde_json::Value;
+
+use crate::attacks::{Manner, send};
 
 const SOON: Duration = Duration::from_secs(20);
 const TABLE: &str = include_str!("closed/table.toml");
@@ -161,13 +164,14 @@ impl Rig {
         wait_for("the event of a reload", SOON, event).expect("a reload")
     }
 
-    fn ask(&self, row: &Row) -> Answered {
+    fn ask(&self, row: &Row, manner: Manner) -> Answered {
         let mut request = Request::new("GET", &row.target);
         if row.who.is_some() {
             request = request.field("Authorization", &format!("Bearer {}", self.alice));
         }
-        let answer = self.setting.client().and_then(|client| client.request(&request));
-        let answer = answer.expect("an answer");
+        let client = self.setting.client().expect("a client");
+        let mut connection = send(&client, manner, &request.bytes(client.host()));
+        let answer = connection.final_answer("GET").expect("an answer");
         let id = answer.field("portcullis-decision-id").expect("a decision id").to_owned();
         let (decision, completion) = wait_for("both events", SOON, || {
             let record = self.setting.record()?;
@@ -217,23 +221,32 @@ fn hold(name: &str, what: &str, event: &Value, wanted: &BTreeMap<String, Value>)
     }
 }
 
+/// One answer is what the row says.
+fn answered(row: &Row, before: &Answered, now: &Answered) {
+    let name = row.name.as_str();
+    assert_eq!(now.answer.status(), row.status, "{name}: {}", now.answer.text());
+    hold(name, "decision", &now.decision, &row.decision);
+    hold(name, "completion", &now.completion, &row.completion);
+    if row.untouched || row.refused.is_some() {
+        assert_eq!(anonymous(&now.answer), anonymous(&before.answer), "{name}");
+    }
+    if row.refused.is_some() {
+        let digests = |event: &Value| event["unmapped"]["cedar"]["digests"].clone();
+        let digests = (digests(&now.decision), digests(&before.decision));
+        assert_eq!(digests.0, digests.1, "{name}: the old set serves");
+    }
+}
+
 fn check(rig: &mut Rig, row: &Row) {
     let name = row.name.as_str();
-    let before = rig.ask(row);
+    let before = rig.ask(row, Manner::OneWrite);
     let counted = rig.metrics();
     rig.apply(row);
     let reload = rig.reload();
     let accepted = reload.pointer("/unmapped/accepted").and_then(Value::as_bool);
     assert_eq!(accepted, Some(row.refused.is_none()), "{name}: {reload}");
-    let Answered { answer, decision, completion } = rig.ask(row);
-    assert_eq!(answer.status(), row.status, "{name}: {}", answer.text());
-    for (what, event, wanted) in [
-        ("decision", &decision, &row.decision),
-        ("completion", &completion, &row.completion),
-        ("reload", &reload, &row.reload),
-    ] {
-        hold(name, what, event, wanted);
-    }
+    hold(name, "reload", &reload, &row.reload);
+    answered(row, &before, &rig.ask(row, Manner::OneWrite));
     let now = rig.metrics();
     for (series, more) in &row.metrics {
         let counts = (counted.get(series), now.get(series));
@@ -243,13 +256,11 @@ fn check(rig: &mut Rig, row: &Row) {
     for (series, want) in &row.gauges {
         assert_eq!(now.get(series), Some(want), "{name}: {series}");
     }
-    if row.untouched || row.refused.is_some() {
-        assert_eq!(anonymous(&answer), anonymous(&before.answer), "{name}");
+    for manner in [Manner::EachByte, Manner::Pipelined] {
+        answered(row, &before, &rig.ask(row, manner));
     }
     if let Some(why) = &row.refused {
         assert!(reload.to_string().contains(why), "{name}: no `{why}` in {reload}");
-        let digests = |event: &Value| event["unmapped"]["cedar"]["digests"].clone();
-        assert_eq!(digests(&decision), digests(&before.decision), "{name}: the old set serves");
         for (code, said) in rig.start_and_check() {
             assert_eq!(code, Some(3), "{name}: {said}");
             assert!(said.contains(why), "{name}: no `{why}` in {said}");

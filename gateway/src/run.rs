@@ -35,7 +35,7 @@ use uuid::Uuid;
 
 use crate::admin::{self, Control, Health, Outcome, Reloads};
 use crate::asked::now_ms;
-use crate::config::{self, Config, Problem, Transport};
+use crate::config::{self, Config, Examined, Problem, Transport};
 use crate::flood::Flushing;
 use crate::forward::{Answer, Pools};
 use crate::listen::{self, ConnectionSummary, Door, DoorOptions, Edge, Handler, Trusted};
@@ -65,8 +65,8 @@ pub enum RunError {
     Invalid {
         /// All that were found.
         problems: Vec<Problem>,
-        /// The configuration itself is right, so that what it names was looked at.
-        config_is_sound: bool,
+        /// What the configuration names was looked at as well: enough of it is right.
+        named_too: bool,
     },
     /// The record cannot be opened.
     #[error("the record cannot be opened")]
@@ -110,7 +110,7 @@ pub fn run(path: &Path) -> Result<(), RunError> {
         .workers
         .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
     let (served, issuer) = material::load(config)
-        .map_err(|problems| RunError::Invalid { problems, config_is_sound: true })?;
+        .map_err(|problems| RunError::Invalid { problems, named_too: true })?;
     let certificates = Certificates::new(served);
     // Addresses first: a start that fails for one must not leave another log in the spool.
     let doors = doors(config, &certificates, workers)?;
@@ -153,13 +153,12 @@ pub fn run(path: &Path) -> Result<(), RunError> {
     ended
 }
 
-/// These problems, and those of certificates and keys where the configuration itself is sound.
+/// These problems, and those of certificates and keys.
 fn invalid(mut problems: Vec<Problem>, path: &Path) -> RunError {
-    let config = Config::load(path);
-    if let Ok(config) = &config {
-        problems.extend(material::load(config).err().unwrap_or_default());
-    }
-    RunError::Invalid { problems, config_is_sound: config.is_ok() }
+    let config = Examined::load(path).config;
+    let material = config.as_ref().and_then(|config| material::load(config).err());
+    problems.extend(material.unwrap_or_default());
+    RunError::Invalid { problems, named_too: config.is_some() }
 }
 
 /// What one worker answers with: the gateway, and connections of its own.

@@ -16,7 +16,7 @@ use signals::{Identity, PrincipalKind, Rules};
 use verdict::Policies;
 
 use crate::candidate::Candidate;
-use crate::config::{self, Config, Problem};
+use crate::config::{self, Config, Examined, Problem};
 use crate::forward::{self, Upstream};
 use crate::pseudonym::{self, Pseudonyms};
 use crate::read::Exchange;
@@ -77,10 +77,11 @@ impl Snapshot {
     /// that were in force last.
     ///
     /// # Errors
-    /// Every problem, by file, line and column.
+    /// Every problem, by file, line and column: of what a wrong configuration names as well, as far
+    /// as it can be made out.
     pub fn load(path: &Path, before: Option<&Self>) -> Result<Self, Vec<Problem>> {
-        let config = Arc::new(Config::load(path)?);
-        let mut problems = Vec::new();
+        let Examined { config, mut problems } = Examined::load(path);
+        let Some(config) = config.map(Arc::new) else { return Err(problems) };
         let pseudonyms = pseudonyms(&config)
             .map_err(|message| problems.push(Problem::at_start(path, message)))
             .unwrap_or_default();

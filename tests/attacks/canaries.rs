@@ -12,8 +12,8 @@ use fixtures::{
 };
 use serde_json::{Value, json};
 
-/// The host for which everything goes upstream.
-const HOST: &str = "api.example.test";
+use super::{HOST, MANNERS, Manner};
+
 /// Characters of a secret that are looked for.
 const PART: usize = 24;
 
@@ -156,7 +156,6 @@ fn start() -> Setting {
         upstream: orders\n";
     let down = "upstreams:\n  down:\n    endpoints: [\"http://127.0.0.1:1\"]";
     let mut setup = Setup::open(HOST, true)
-        .change("head_timeout: 2s", "head_timeout: 300ms")
         .change("upstreams:", down)
         .change("  flood:", "  pseudonym_key: {file: tls.key}\n  flood:")
         .change("      - name: limited\n", &format!("{route}      - name: limited\n"));
@@ -177,7 +176,7 @@ fn keys(setting: &Setting) -> Vec<Canary> {
     ]
 }
 
-fn send(setting: &Setting, place: &Place, secret: &str) -> Message {
+fn send(setting: &Setting, place: &Place, secret: &str, manner: Manner) -> Message {
     let host = place.raw.split("Host: ").nth(1).and_then(|rest| rest.split(['\r', ':']).next());
     let name = match host {
         Some(HOST) => HOST,
@@ -194,11 +193,10 @@ fn send(setting: &Setting, place: &Place, secret: &str) -> Message {
         .replace("{secret}", secret);
     let content = raw.split_once("\r\n\r\n").map_or(0, |(_, content)| content.len());
     let raw = raw.replace("{length}", &content.to_string());
-    let mut connection = setting.client_of(name).and_then(|c| c.connect()).expect("connect");
-    connection.send(raw.as_bytes()).expect("send");
-    let answer = connection.final_answer("GET");
-    let answer = answer.unwrap_or_else(|error| panic!("{}: {error:#}", place.name));
-    assert_eq!(answer.status(), place.status, "{}: {}", place.name, answer.text());
+    let client = setting.client_of(name).expect("a client");
+    let answer = super::send(&client, manner, raw.as_bytes()).final_answer("GET");
+    let answer = answer.unwrap_or_else(|error| panic!("{} ({manner:?}): {error:#}", place.name));
+    assert_eq!(answer.status(), place.status, "{} ({manner:?}): {}", place.name, answer.text());
     answer
 }
 
@@ -246,9 +244,11 @@ fn no_secret_comes_out_anywhere() {
     let mut canaries = keys(&setting);
     let mut answers = Vec::new();
     for place in PLACES {
-        let canary = Canary::new(place.name);
-        answers.push((place.name, send(&setting, place, &canary.secret)));
-        canaries.push(canary);
+        for manner in MANNERS {
+            let canary = Canary::new(place.name);
+            answers.push((place.name, send(&setting, place, &canary.secret, manner)));
+            canaries.push(canary);
+        }
     }
     let inline = Canary::new("the configuration");
     reload_with_inline_secrets(&mut setting, &inline.secret);

@@ -132,17 +132,37 @@ fn a_wrong_configuration_stops_the_start_with_every_problem() {
     for part in ["colour", "action", "resource", "problems: "] {
         assert!(said.contains(part), "no `{part}` in:\n{said}");
     }
-    let (status, said) = failed_start(
-        &setting,
-        "meaning",
-        "upstream: orders\n      - name: limited\n        methods: [GET, POST]",
-        "upstream: orderz\n      - name: limited\n        methods: [GET, CONNECT]",
-    );
+    let right = "upstream: orders\n      - name: limited\n        methods: [GET, POST]";
+    let wrong = "upstream: orderz\n      - name: limited\n        methods: [GET, CONNECT]";
+    let named = |said: &str, file: &str, part: &str| {
+        said.lines().any(|line| line.contains(file) && line.contains(part))
+    };
+    let (status, said) = failed_start(&setting, "meaning", right, wrong);
     assert_eq!(status.code(), Some(3), "{said}");
-    let named =
-        |part: &str| said.lines().any(|line| line.contains(".yaml:") && line.contains(part));
-    assert!(named("`orderz`") && named("`CONNECT`"), "{said}");
-    assert!(said.contains("problems: 2; the policies were not looked at"), "{said}");
+    assert!(named(&said, ".yaml:", "`orderz`") && named(&said, ".yaml:", "`CONNECT`"), "{said}");
+    assert!(said.ends_with("problems: 2\n"), "{said}");
+
+    // What it names is looked at all the same.
+    fs::write(setting.policies().join("public/broken.cedar"), "permit (everyone").expect("write");
+    fs::remove_file(setting.dir().join("tls.key")).expect("removed");
+    let (status, said) = failed_start(&setting, "all", right, wrong);
+    assert_eq!(status.code(), Some(3), "{said}");
+    for (file, part) in [
+        (".yaml:", "`orderz`"),
+        (".yaml:", "`CONNECT`"),
+        ("broken.cedar:1:", "`everyone`"),
+        (".yaml:", "tls.key"),
+    ] {
+        assert!(named(&said, file, part), "no `{part}` of {file} in:\n{said}");
+    }
+    assert!(said.ends_with("problems: 4\n"), "{said}");
+    let check = setting.portcullis.run(&["check", "--config", "all.yaml"]).expect("check");
+    assert_eq!(check.code, Some(3), "{}", check.out);
+    assert!(check.out.ends_with("problems: 3\n"), "it reads no key: {}", check.out);
+
+    let (status, said) = failed_start(&setting, "nothing", "policies:", "policiez:");
+    assert_eq!(status.code(), Some(3), "{said}");
+    assert!(said.ends_with("; the policies were not looked at\n"), "{said}");
 }
 
 #[test]

@@ -57,13 +57,17 @@ fn two_gateways_do_not_share_a_spool() {
 }
 
 #[test]
-fn a_spool_that_is_no_directory_or_forgets_is_refused() {
+fn a_spool_that_is_no_directory_or_unwritable_or_forgets_is_refused() {
     let setting = setting("unusable");
     fs::write(setting.dir().join("file"), "not a spool").expect("write");
     let to = "directory: file";
     check(start(&setting, "no-directory", "directory: spool", to), &["spool", "cannot be used"]);
     let kept = fs::read_to_string(setting.dir().join("file")).expect("the file");
     assert_eq!(kept, "not a spool");
+    // Nobody makes a directory there, the superuser neither.
+    let to = "directory: /sys/kernel/portcullis-spool";
+    let want = ["spool `/sys/kernel/portcullis-spool` cannot be used: "];
+    check(start(&setting, "unwritable", "directory: spool", to), &want);
     let memory = tempfile::tempdir_in("/dev/shm").expect("a directory in memory");
     let from =
         "directory: spool\n    bytes_max: 256MiB\n    segment_bytes: 8MiB\n    volatile: true";
@@ -158,6 +162,17 @@ fn a_full_spool_refuses_every_route_and_still_closes_its_log() {
     let loss = record.with_code("loss").next().expect("the refused are counted");
     assert_eq!(text(loss, "/unmapped/reason"), "spool_full");
     println!("full: decisions={} loss={loss}", decisions.len());
+
+    let segment = segment(&setting.spool());
+    let written = fs::read(&segment).expect("read");
+    let same = ("watch: false", "watch: false");
+    check(start(&setting, "again", same.0, same.1), &["spool", "is full", "raise `bytes_max`"]);
+    assert_eq!(fs::read(&segment).expect("read"), written, "the file was written to");
+    let text = fs::read_to_string(setting.config()).expect("the configuration");
+    fs::write(setting.config(), text.replace("bytes_max: 2MiB", "bytes_max: 4MiB")).expect("write");
+    setting.start_again().expect("a start with more room");
+    let answer = setting.client().and_then(|client| client.get("/public", &[])).expect("answer");
+    assert_eq!(answer.status(), 200);
 }
 
 #[test]

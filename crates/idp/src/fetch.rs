@@ -3,7 +3,7 @@
 //! was resolved and is the one connected to (so a name cannot be rebound in between).
 
 use std::{
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::Arc,
     time::Duration,
 };
@@ -35,8 +35,8 @@ const CONNECT_DEADLINE: Duration = Duration::from_secs(2);
 /// Where the gateway may connect to.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Guard {
-    /// Loopback, link-local, private and other addresses that are not globally reachable may be
-    /// connected to.
+    /// Loopback, private and other addresses that are not globally reachable may be connected to;
+    /// never those where no issuer can be, link-local ones and those of instance metadata.
     pub allow_private_addresses: bool,
     /// `http` may be used: for development on one machine.
     pub allow_plain_http: bool,
@@ -54,6 +54,8 @@ pub enum FetchError {
     PlainHttp(String),
     #[error("`{host}` resolves to `{address}`, which is not a public address")]
     PrivateAddress { host: String, address: IpAddr },
+    #[error("`{host}` resolves to `{address}`, where no issuer can be")]
+    NobodysAddress { host: String, address: IpAddr },
     #[error("`{0}` does not resolve")]
     Unresolved(String),
     #[error("no answer within {0:?}")]
@@ -130,12 +132,18 @@ impl Fetcher {
             .await
             .map_err(|_| FetchError::Unresolved(host.to_owned()))?
             .collect();
-        // One private address among public ones is refused whole: which one is used must not
-        // depend on the order of an answer that somebody else wrote.
-        if !self.guard.allow_private_addresses
-            && let Some(found) = found.iter().find(|found| !is_public(found.ip()))
-        {
-            return Err(FetchError::PrivateAddress { host: host.to_owned(), address: found.ip() });
+        // One such address among others is refused whole: which one is used must not depend on
+        // the order of an answer that somebody else wrote.
+        for address in found.iter().map(SocketAddr::ip) {
+            let host = || host.to_owned();
+            match reach(address) {
+                Reach::Public => {}
+                Reach::Private if self.guard.allow_private_addresses => {}
+                Reach::Private => {
+                    return Err(FetchError::PrivateAddress { host: host(), address });
+                }
+                Reach::Nobody => return Err(FetchError::NobodysAddress { host: host(), address }),
+            }
         }
         let mut last = None;
         for address in found {
@@ -204,35 +212,67 @@ fn system_anchors() -> RootCertStore {
     roots
 }
 
-/// Globally reachable by the IANA special-purpose registries (RFC 6890).
-fn is_public(address: IpAddr) -> bool {
+/// Whom a connection to an address may reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Reach {
+    /// It is globally reachable by the IANA special-purpose registries (RFC 6890).
+    Public,
+    /// Somebody here: an issuer, if the operator says so.
+    Private,
+    /// Nobody who could be an issuer, or whoever gives this machine its credentials.
+    Nobody,
+}
+
+/// Where clouds have an instance's metadata beside the link-local 169.254.169.254.
+const METADATA: [IpAddr; 2] = [
+    IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x0254)),
+];
+
+fn reach(address: IpAddr) -> Reach {
     match address.to_canonical() {
-        IpAddr::V4(v4) => {
-            let [a, b, c, _] = v4.octets();
-            !(v4.is_unspecified()
-                || v4.is_loopback()
-                || v4.is_private()
-                || v4.is_link_local()
-                || v4.is_broadcast()
-                || v4.is_multicast()
-                || v4.is_documentation()
-                || a == 0
-                || a >= 240
-                || (a == 100 && (64..128).contains(&b))
-                || (a == 192 && b == 0 && c == 0)
-                || (a == 192 && b == 88 && c == 99)
-                || (a == 198 && (b == 18 || b == 19)))
+        address if METADATA.contains(&address) => Reach::Nobody,
+        IpAddr::V4(v4) => reach_v4(v4),
+        IpAddr::V6(v6) => reach_v6(v6),
+    }
+}
+
+fn reach_v4(v4: Ipv4Addr) -> Reach {
+    let [a, b, c, _] = v4.octets();
+    if a == 0 || a >= 240 || v4.is_link_local() || v4.is_multicast() {
+        return Reach::Nobody;
+    }
+    let private = v4.is_loopback()
+        || v4.is_private()
+        || v4.is_documentation()
+        || (a == 100 && (64..128).contains(&b))
+        || (a == 192 && b == 0 && c == 0)
+        || (a == 192 && b == 88 && c == 99)
+        || (a == 198 && (b == 18 || b == 19));
+    if private { Reach::Private } else { Reach::Public }
+}
+
+/// Only 2000::/3 is allocated for global unicast; of it, some are not reachable, and some carry an
+/// IPv4 address of their own (6to4, Teredo), as addresses of a translator do (RFC 6052).
+fn reach_v6(v6: Ipv6Addr) -> Reach {
+    let segments = v6.segments();
+    let [a, b, ..] = segments;
+    match segments {
+        [0x0064, 0xff9b, 0, 0, 0, 0, high, low] => {
+            let v4 = Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low));
+            reach(IpAddr::V4(v4)).max(Reach::Private)
         }
-        // Only 2000::/3 is allocated for global unicast; of it, these are not reachable or carry
-        // an IPv4 address of their own (6to4, Teredo and other protocol assignments).
-        IpAddr::V6(v6) => {
-            let [a, b, ..] = v6.segments();
-            (a & 0xe000) == 0x2000
-                && a != 0x2002
-                && !(a == 0x2001 && b < 0x0200)
-                && !(a == 0x2001 && b == 0x0db8)
-                && !(a == 0x3fff && b < 0x1000)
+        [0x2002, ..] | [0x2001, 0, ..] => Reach::Nobody,
+        _ if v6.is_unspecified() || v6.is_unicast_link_local() || v6.is_multicast() => {
+            Reach::Nobody
         }
+        _ if (a & 0xe000) != 0x2000
+            || (a == 0x2001 && (b < 0x0200 || b == 0x0db8))
+            || (a == 0x3fff && b < 0x1000) =>
+        {
+            Reach::Private
+        }
+        _ => Reach::Public,
     }
 }
 

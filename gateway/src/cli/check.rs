@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::config::{Config, Problem};
+use crate::config::{Config, Examined, Problem};
 
 /// The exit code when all is well.
 pub const OK: u8 = 0;
@@ -49,13 +49,10 @@ impl Check {
         named: impl FnOnce(&Config, &Path) -> Vec<Problem>,
         out: &mut impl Write,
     ) -> io::Result<u8> {
-        let (config, problems) = match Config::load(&self.config) {
-            Ok(config) => {
-                let problems = named(&config, &self.config);
-                (Some(config), problems)
-            }
-            Err(problems) => (None, problems),
-        };
+        let Examined { config, mut problems } = Examined::load(&self.config);
+        if let Some(config) = &config {
+            problems.extend(named(config, &self.config));
+        }
         match self.format {
             Format::Text => text(out, config.as_ref(), &problems)?,
             Format::Json => {
@@ -85,9 +82,10 @@ fn text(out: &mut impl Write, config: Option<&Config>, problems: &[Problem]) -> 
     }
 }
 
-/// The last line about problems. Where the configuration itself is wrong, what it names is unknown.
-pub(super) fn counted(problems: usize, config_is_sound: bool) -> String {
-    let rest = if config_is_sound { "" } else { "; the policies were not looked at" };
+/// The last line about problems. Where too much of the configuration is wrong, what it names is
+/// unknown.
+pub(super) fn counted(problems: usize, named_too: bool) -> String {
+    let rest = if named_too { "" } else { "; the policies were not looked at" };
     format!("problems: {problems}{rest}")
 }
 

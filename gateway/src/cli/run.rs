@@ -29,11 +29,11 @@ impl Run {
         self.log();
         match run(&self.config) {
             Ok(()) => OK,
-            Err(RunError::Invalid { problems, config_is_sound }) => {
+            Err(RunError::Invalid { problems, named_too }) => {
                 for problem in &problems {
                     eprintln!("{problem}");
                 }
-                eprintln!("{}", check::counted(problems.len(), config_is_sound));
+                eprintln!("{}", check::counted(problems.len(), named_too));
                 INVALID
             }
             Err(error) => {

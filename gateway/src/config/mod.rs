@@ -479,23 +479,45 @@ impl Config {
     /// # Errors
     /// As for [`Config::load`].
     pub fn parse(files: &Files) -> Result<Self, Vec<Problem>> {
-        let names = files.all().map(|file| file.path.display().to_string()).collect();
-        let mut problems = Problems::new(names, files.problems.clone());
-        let config = parse(files, &mut problems);
-        match config {
-            Some(config) if problems.is_empty() => Ok(config),
-            config => {
-                if config.is_none() && problems.is_empty() {
-                    problems.add(Place::start(0), "the configuration is incomplete");
-                }
-                Err(problems.into_sorted())
-            }
+        match Examined::of(files) {
+            Examined { config: Some(config), problems } if problems.is_empty() => Ok(config),
+            Examined { problems, .. } => Err(problems),
         }
     }
 
     /// The actions and types that routes name, to be looked for in the policies' schema.
     pub fn actions(&self) -> impl Iterator<Item = &ActionUse> {
         self.actions.iter()
+    }
+}
+
+/// A configuration that may be wrong: only for looking at what it names, never to be served.
+#[derive(Debug)]
+pub struct Examined {
+    /// What is left of it without what is wrong; `None` if too little is.
+    pub config: Option<Config>,
+    /// Every problem there is, by file, line and column. Where there is no configuration there is
+    /// one at least.
+    pub problems: Vec<Problem>,
+}
+
+impl Examined {
+    /// Looks at the file at `path` and what it includes.
+    pub fn load(path: &Path) -> Self {
+        match Files::read(path) {
+            Ok(files) => Self::of(&files),
+            Err(problems) => Self { config: None, problems },
+        }
+    }
+
+    fn of(files: &Files) -> Self {
+        let names = files.all().map(|file| file.path.display().to_string()).collect();
+        let mut problems = Problems::new(names, files.problems.clone());
+        let config = parse(files, &mut problems);
+        if config.is_none() && problems.is_empty() {
+            problems.add(Place::start(0), "the configuration is incomplete");
+        }
+        Self { config, problems: problems.into_sorted() }
     }
 }
 

@@ -446,7 +446,7 @@ pub(super) struct Issuer {
     /// Certificates, in PEM, that the issuer's is checked against instead of the system's. The path is relative to this file.
     #[schemars(length(min = 1))]
     pub(super) ca: Option<PathBuf>,
-    /// The issuer may be at an address that is not public (loopback, private, link-local).
+    /// The issuer may be at an address that is not public (loopback, private), but not at a link-local one or one of instance metadata.
     #[serde(default)]
     pub(super) allow_private_addresses: bool,
     /// The issuer may be spoken to without TLS. For development.

@@ -133,42 +133,66 @@ fn trust_anchors_must_be_there() {
 }
 
 #[test]
-fn only_globally_reachable_addresses_are_public() {
-    let check = |address: &str, want: bool| {
-        assert_eq!(is_public(address.parse().unwrap()), want, "{address}");
+fn addresses_reach_the_public_somebody_here_or_nobody() {
+    let check = |address: &str, want: Reach| {
+        assert_eq!(reach(address.parse().unwrap()), want, "{address}");
     };
-    for private in [
+    for nobodys in [
         "0.0.0.0",
+        "0.1.2.3",
+        "169.254.169.254",
+        "100.100.100.200",
+        "224.0.0.1",
+        "240.0.0.1",
+        "255.255.255.255",
+        "::",
+        "::ffff:0.0.0.0",
+        "::ffff:169.254.169.254",
+        "fe80::1",
+        "febf::1",
+        "fd00:ec2::254",
+        "ff02::1",
+        "2002:7f00:1::",
+        "2001:0:7f00:1::",
+        "64:ff9b::a9fe:a9fe",
+        "64:ff9b::6464:64c8",
+    ] {
+        check(nobodys, Reach::Nobody);
+    }
+    for private in [
         "127.0.0.1",
         "10.1.2.3",
         "172.16.0.1",
         "172.31.255.255",
         "192.168.1.1",
-        "169.254.169.254",
         "100.64.0.1",
         "192.0.0.8",
         "192.0.2.1",
         "198.18.0.1",
-        "224.0.0.1",
-        "255.255.255.255",
-        "::",
         "::1",
+        "::7f00:1",
         "::ffff:127.0.0.1",
-        "::ffff:169.254.169.254",
-        "fe80::1",
         "fc00::1",
         "fd12::1",
-        "ff02::1",
-        "2002:7f00:1::",
-        "2001:0:7f00:1::",
+        "2001:1ff::1",
         "2001:db8::1",
         "64:ff9b::7f00:1",
+        "64:ff9b::808:808",
+        "64:ff9b:1::1",
         "3fff::1",
     ] {
-        check(private, false);
+        check(private, Reach::Private);
     }
     for public in ["1.1.1.1", "172.32.0.1", "100.128.0.1", "198.20.0.1", "2606:4700::1111"] {
-        check(public, true);
+        check(public, Reach::Public);
+    }
+}
+
+#[tokio::test]
+async fn an_operator_cannot_allow_what_is_nobodys() {
+    for url in ["http://169.254.169.254/latest", "http://[fe80::1]/", "http://0.0.0.0:1/"] {
+        let refused = open().get(url).await;
+        assert!(matches!(refused, Err(FetchError::NobodysAddress { .. })), "{url}: {refused:?}");
     }
 }
 
@@ -198,7 +222,7 @@ async fn the_guard_holds_for_every_url() {
         (
             &plain,
             "http://169.254.169.254/latest",
-            "`169.254.169.254` resolves to `169.254.169.254`, which is not a public address",
+            "`169.254.169.254` resolves to `169.254.169.254`, where no issuer can be",
         ),
     ] {
         assert_eq!(fetcher.get(url).await.unwrap_err().to_string(), want);

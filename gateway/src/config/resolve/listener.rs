@@ -6,7 +6,7 @@ use super::{Around, Here, MINUTE, at_most, not};
 use crate::{
     config::{
         Limits, Listener, Tls, Transport, TrustedProxies,
-        problem::{Place, Problems, quoted},
+        problem::{Place, Problems, Site, quoted},
         raw,
         units::{Address, Cidr, Size},
     },
@@ -20,22 +20,24 @@ const HEAD_BYTES_MAX: u64 = 1 << 20;
 /// The least: a request line and a few fields.
 const HEAD_BYTES_MIN: u64 = 1 << 10;
 
+/// The listeners, and where each has its `tls`.
 pub(super) fn listeners(
     raw: &raw::Main,
     root: Here<'_>,
     around: &Around<'_>,
     problems: &mut Problems,
-) -> Vec<Listener> {
+) -> (Vec<Listener>, Vec<Site>) {
     let here = root.key("listeners");
     let mut names: BTreeMap<String, Place> = BTreeMap::new();
     let mut addresses: BTreeMap<SocketAddr, Place> = BTreeMap::new();
-    let mut listeners = Vec::new();
+    let (mut listeners, mut sites) = (Vec::new(), Vec::new());
     for (index, raw) in raw.listeners.iter().flatten().enumerate() {
         let here = here.item(index);
         once(&mut names, raw.name.0.clone(), here.key("name"), problems);
         if let Some(listener) = listener(raw, here, around, problems) {
             bound_once(&mut addresses, listener.address, here.key("address"), problems);
             listeners.push(listener);
+            sites.push(problems.site(here.key("tls").at));
         }
     }
     let health = raw.health.iter().map(|health| ("health", &health.address));
@@ -45,7 +47,7 @@ pub(super) fn listeners(
             bound_once(&mut addresses, address, root.key(section).key("address"), problems);
         }
     }
-    listeners
+    (listeners, sites)
 }
 
 fn listener(

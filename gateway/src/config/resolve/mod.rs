@@ -45,7 +45,7 @@ pub(super) fn config(
     problems: &mut Problems,
 ) -> Option<Config> {
     let here = Here::root(root);
-    let listeners = listener::listeners(&raw, here, &around, problems);
+    let (listeners, tls) = listener::listeners(&raw, here, &around, problems);
     let health = raw.health.as_ref().and_then(|health| {
         let address =
             listener::address(&health.address, here.key("health").key("address"), problems)?;
@@ -84,11 +84,7 @@ pub(super) fn config(
         here.key("origins"),
         problems,
     );
-    let tls = |index| problems.site(here.key("listeners").item(index).key("tls").at);
-    let sites = Sites {
-        tls: (0..listeners.len()).map(tls).collect(),
-        keys: problems.site(here.key("audit").key("keys").at),
-    };
+    let sites = Sites { tls, keys: problems.site(here.key("audit").key("keys").at) };
     let gateway = raw.gateway?;
     let policies = policies(raw.policies?, here.key("policies"), around.base, problems);
     Some(Config {
