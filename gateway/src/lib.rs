@@ -319,9 +319,6 @@ impl Gateway {
             return Err(Turn::unreadable(Unreadable::TargetTooLong, Some(request), Some(route)));
         };
         let mut exchange = Exchange { request, body, conn };
-        if route.checks.waf != signals::Inspect::Nothing {
-            exchange.body.drop_trailers();
-        }
         if route.inspect != Inspect::None && exchange.awaits_continue() {
             // The decision would wait for the body, and the body for the decision.
             let request = Some(exchange.request);
@@ -333,6 +330,9 @@ impl Gateway {
         {
             let request = Some(exchange.request);
             return Err(Turn::unreadable(error.unreadable(), request, Some(route)));
+        }
+        if route.checks.waf != signals::Inspect::Nothing {
+            exchange.body.drop_trailers();
         }
         Ok(Read { exchange, route, upstream, resource, origin, path: recorded })
     }
@@ -499,7 +499,8 @@ impl Gateway {
         account.answer(answer).map(Either::Left)
     }
 
-    /// Records what policy is not asked about.
+    /// Records what policy is not asked about, as durable as its route asks before anybody is
+    /// told: as `gated` without one.
     async fn turned_away(
         &self,
         snapshot: &Snapshot,
@@ -514,8 +515,12 @@ impl Gateway {
             let told = if snapshot.routes().hide() { line.split(' ').next() } else { None };
             told.unwrap_or(line)
         });
+        let method =
+            turn.request.as_ref().map_or(http::Method::GET, |request| request.method.clone());
+        let durability =
+            turn.route.as_ref().map_or(Durability::Gated, |route| route.durability(&method));
         let turned = TurnedAway {
-            mark: asked.mark(Durability::Buffered),
+            mark: asked.mark(durability),
             why,
             conn: &asked.conn,
             request: turn.request.as_deref(),
@@ -527,10 +532,9 @@ impl Gateway {
             tracing::error!(%error, "a refusal could not be made a record");
             Unrecorded::Lost
         })?;
-        let ((), open) = self.open(asked, decision, Durability::Buffered, ()).await?.split();
+        let ((), mut open) = self.open(asked, decision, durability, ()).await?.split();
+        open.synced().await.map_err(|_| Unrecorded::Lost)?;
         self.metrics.turned_away();
-        let method =
-            turn.request.as_ref().map_or(http::Method::GET, |request| request.method.clone());
         Ok(Account::new(open, &method, asked.started))
     }
 
