@@ -307,7 +307,11 @@ fn issuers(
     if let Some(before) = before.filter(|before| before.issuer_configs == configs) {
         return Some(Arc::clone(&before.issuers));
     }
-    match Issuers::new(configs.to_vec()) {
+    let made = match before {
+        Some(before) => Issuers::renew(configs.to_vec(), &before.issuers),
+        None => Issuers::new(configs.to_vec()),
+    };
+    match made {
         Ok(issuers) => Some(Arc::new(issuers)),
         Err(found) => {
             problems

@@ -13,6 +13,7 @@ use fixtures::{
     certs::Certs,
     client::{Client, Connection, Request},
     harness::{Portcullis, Setting, Setup, Signal, free_port, wait_for},
+    idp::Fault,
     record::{number, text},
 };
 
@@ -304,6 +305,25 @@ fn what_cannot_be_reloaded_is_said_and_stays() {
     let events = setting.record().expect("events");
     assert!(events.decisions().expect("once").contains_key(id(&answer).as_str()));
     assert!(!setting.dir().join("other").exists());
+}
+
+#[test]
+fn another_issuer_takes_no_keys_from_those_that_are_known() {
+    let mut setting = setting("another-issuer");
+    let token = setting.idp.access_token("alice", "ES256").expect("a token");
+    let authorization = format!("Bearer {token}");
+    let ask = |setting: &Setting| {
+        let client = setting.client().expect("a client");
+        let answer = client.get("/orders", &[("Authorization", &authorization)]);
+        answer.expect("an answer").status()
+    };
+    assert_eq!(ask(&setting), 200);
+    setting.idp.fault("", Fault::Drop);
+    let other = "issuers:\n  other:\n    issuer: \"https://login.example.test\"\n    \
+                 audiences: [orders]\n    algorithms: [ES256]\n  corp:";
+    replace(&setting, "issuers:\n  corp:", other);
+    assert!(reload(&mut setting).0);
+    assert_eq!(ask(&setting), 200, "the provider is down, its keys were known");
 }
 
 #[test]

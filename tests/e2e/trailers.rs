@@ -1,9 +1,11 @@
-//! Trailers that are announced pass in both directions and both versions, but for names that only
-//! the gateway says, and for those of requests that rules look at.
+//! Trailers pass in both directions and both versions, but for names that only the gateway says.
+//! Where rules look they look at them too, and what comes too late for them does not pass. What is
+//! not announced passes if it is known before the head is sent.
 
 use fixtures::{
     h2,
     harness::{Setting, Setup},
+    record::text,
     wire::{Field, Message},
 };
 
@@ -60,8 +62,25 @@ fn passed(setting: &Setting, over: fn(&Setting) -> [Message; 2]) -> [Message; 2]
 }
 
 #[test]
-fn trailers_of_requests_do_not_pass_by_rules() {
-    let setting = Setting::start("trailers-waf", &Setup::open(HOST, true)).expect("the product");
+fn trailers_pass_unless_only_the_gateway_says_them() {
+    let lower = |(name, value): &Field| (name.to_ascii_lowercase(), value.clone());
+    for waf in [false, true] {
+        let setting = Setting::start("trailers", &Setup::open(HOST, waf)).expect("the product");
+        for over in [over_http_1, over_http_2] {
+            let [post, streamed] = passed(&setting, over);
+            let got: Vec<Field> = post.trailers.iter().map(lower).collect();
+            assert_eq!(got, [("x-sum".to_owned(), "1".to_owned())]);
+            let got: Vec<Field> = streamed.trailers.iter().map(lower).collect();
+            assert_eq!(got, [("stream-chunks".to_owned(), "1".to_owned())]);
+        }
+    }
+}
+
+#[test]
+fn trailers_that_come_too_late_for_rules_do_not_pass() {
+    let setup =
+        Setup::open(HOST, true).change("checks: [waf]\n", "checks: [waf]\n        inspect: none\n");
+    let setting = Setting::start("trailers-late", &setup).expect("the product");
     for over in [over_http_1, over_http_2] {
         let [post, streamed] = passed(&setting, over);
         assert_eq!((post.trailers.len(), streamed.trailers.len()), (0, 1));
@@ -69,14 +88,28 @@ fn trailers_of_requests_do_not_pass_by_rules() {
 }
 
 #[test]
-fn trailers_pass_unless_only_the_gateway_says_them() {
-    let setting = Setting::start("trailers", &Setup::open(HOST, false)).expect("the product");
-    let lower = |(name, value): &Field| (name.to_ascii_lowercase(), value.clone());
-    for over in [over_http_1, over_http_2] {
-        let [post, streamed] = passed(&setting, over);
-        let got: Vec<Field> = post.trailers.iter().map(lower).collect();
-        assert_eq!(got, [("x-sum".to_owned(), "1".to_owned())]);
-        let got: Vec<Field> = streamed.trailers.iter().map(lower).collect();
-        assert_eq!(got, [("stream-chunks".to_owned(), "1".to_owned())]);
-    }
+fn rules_look_at_trailers() {
+    let setting = Setting::start("trailers-waf", &Setup::open(HOST, true)).expect("the product");
+    let post = |trailers: &str| {
+        let mut connection = setting.client_of(HOST).and_then(|c| c.connect()).expect("connect");
+        let request = format!(
+            "POST /upload HTTP/1.1\r\nHost: {HOST}\r\nTransfer-Encoding: chunked\r\n\r\n\
+             3\r\nabc\r\n0\r\n{trailers}\r\n"
+        );
+        connection.send(request.as_bytes()).expect("send");
+        connection.final_answer("POST").expect("an answer")
+    };
+    let refused = post("X-Sum: <script>alert(1)</script>\r\n");
+    assert_eq!(refused.status(), 403, "{}", refused.text());
+    let decision = setting.record().expect("events").decisions().expect("each once")
+        [super::id(&refused).as_str()]
+    .clone();
+    assert_eq!(text(&decision, "/unmapped/reason"), "blocked");
+    assert_eq!(setting.upstream.heads(), 0);
+
+    // They were not announced, and are known.
+    assert_eq!(post("X-Sum: 1\r\nX-Other: 2\r\n").status(), 404, "the upstream's own");
+    let received = setting.upstream.requests().pop().expect("a request").message;
+    let announced: Vec<&str> = received.fields_named("trailer").collect();
+    assert_eq!((announced, received.trailers.len()), (vec!["x-sum", "x-other"], 2));
 }

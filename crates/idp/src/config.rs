@@ -146,6 +146,11 @@ pub enum ConfigError {
 }
 
 impl IssuerConfig {
+    /// Another configuration's keys come from the same place, and are read the same way.
+    pub(crate) fn has_keys_of(&self, other: &Self) -> bool {
+        (&self.url, &self.algorithms, &self.guard) == (&other.url, &other.algorithms, &other.guard)
+    }
+
     /// What stops it from loading, all at once.
     pub(crate) fn problems(&self) -> Vec<ConfigError> {
         let name = || self.name.clone();

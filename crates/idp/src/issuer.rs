@@ -52,7 +52,8 @@ struct Fetches {
     due: Option<Instant>,
 }
 
-struct Keys {
+/// A key set that was loaded.
+pub(crate) struct Keys {
     set: KeySet,
     /// Sets loaded until this one, with it.
     generation: u64,
@@ -72,12 +73,13 @@ enum RefreshError {
 }
 
 impl Issuer {
-    pub(crate) fn new(config: IssuerConfig, fetcher: Fetcher) -> Self {
+    /// An issuer whose keys are these for now.
+    pub(crate) fn new(config: IssuerConfig, fetcher: Fetcher, keys: Option<Arc<Keys>>) -> Self {
         let fetches = Fetches { ended: 0, failed: false, due: None };
         Self {
             config,
             fetcher,
-            keys: ArcSwapOption::empty(),
+            keys: ArcSwapOption::new(keys),
             fetches: watch::Sender::new(fetches),
             wanted: Notify::new(),
         }
@@ -85,6 +87,10 @@ impl Issuer {
 
     pub(crate) fn config(&self) -> &IssuerConfig {
         &self.config
+    }
+
+    pub(crate) fn keys(&self) -> Option<Arc<Keys>> {
+        self.keys.load_full()
     }
 
     /// Key sets loaded so far.

@@ -14,7 +14,7 @@ use crate::{
     config::{ConfigError, IssuerConfig},
     crypto,
     fetch::Fetcher,
-    issuer::Issuer,
+    issuer::{Issuer, Keys},
 };
 
 /// Longest time a verified token is believed without looking again.
@@ -43,6 +43,19 @@ impl Issuers {
     /// # Errors
     /// Everything that stops one of them from loading, or all of them.
     pub fn new(configs: Vec<IssuerConfig>) -> Result<Self, Vec<ConfigError>> {
+        Self::after(configs, None)
+    }
+
+    /// The issuers in place of those `before`, with the keys that are known of the same issuer
+    /// already: a provider that is down now has been asked before.
+    ///
+    /// # Errors
+    /// As for [`Issuers::new`].
+    pub fn renew(configs: Vec<IssuerConfig>, before: &Self) -> Result<Self, Vec<ConfigError>> {
+        Self::after(configs, Some(before))
+    }
+
+    fn after(configs: Vec<IssuerConfig>, before: Option<&Self>) -> Result<Self, Vec<ConfigError>> {
         crypto::install();
         let mut problems: Vec<ConfigError> =
             configs.iter().flat_map(IssuerConfig::problems).collect();
@@ -55,7 +68,10 @@ impl Issuers {
                 problems.push(ConfigError::Duplicate(config.name.clone()));
             }
             match Fetcher::new(config.guard.clone()) {
-                Ok(fetcher) => issuers.push(Arc::new(Issuer::new(config, fetcher))),
+                Ok(fetcher) => {
+                    let keys = before.and_then(|before| before.keys_for(&config));
+                    issuers.push(Arc::new(Issuer::new(config, fetcher, keys)));
+                }
                 Err(error) => problems.push(ConfigError::Trust {
                     name: config.name.clone(),
                     problem: error.to_string(),
@@ -66,6 +82,12 @@ impl Issuers {
             return Err(problems);
         }
         Ok(Self { issuers, cache: Cache::default() })
+    }
+
+    /// The keys that would be fetched for this issuer from the same place and read the same way.
+    fn keys_for(&self, config: &IssuerConfig) -> Option<Arc<Keys>> {
+        let same = |known: &&Arc<Issuer>| known.config().has_keys_of(config);
+        self.issuers.iter().find(same)?.keys()
     }
 
     /// Keeps every key set fresh, until it is dropped. Without issuers there is nothing to do.

@@ -62,11 +62,16 @@ struct Served {
 
 impl Served {
     fn start(configs: Vec<IssuerConfig>) -> Self {
-        let names = configs.iter().map(|config| config.name.clone()).collect();
-        let issuers = Arc::new(Issuers::new(configs).expect("issuers"));
+        let names: Vec<String> = configs.iter().map(|config| config.name.clone()).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        Self::run(Issuers::new(configs).expect("issuers"), &names)
+    }
+
+    fn run(issuers: Issuers, names: &[&str]) -> Self {
+        let issuers = Arc::new(issuers);
         let run = Arc::clone(&issuers);
         let running = tokio::spawn(async move { run.run().await });
-        Self { issuers, names, running }
+        Self { issuers, names: names.iter().map(ToString::to_string).collect(), running }
     }
 
     /// One issuer, its first key set loaded.
@@ -361,6 +366,48 @@ async fn a_token_in_the_cache_holds_for_its_routes_its_time_and_its_configuratio
     reloaded.fetched(2).await;
     assert_eq!(reloaded.ask(&token).await, "wrong_audience");
     assert_eq!(served.ask(&token).await, "");
+}
+
+#[tokio::test]
+async fn another_configuration_keeps_the_keys_of_an_issuer_that_it_did_not_move() {
+    let (one, two) = (provider(), provider());
+    let before = Served::of(&one, HOUR).await;
+    let (of_one, of_two) = (token(&one), token(&two));
+    assert_eq!(before.ask(&of_one).await, "");
+    one.fault("", Fault::Drop);
+    let corp = config("corp", one.issuer(), HOUR);
+    let renew = |corp: IssuerConfig| {
+        Issuers::renew(vec![corp, config("two", two.issuer(), HOUR)], &before.issuers)
+    };
+    let check = |corp: IssuerConfig, want: &'static str| {
+        let issuers = renew(corp).expect("issuers");
+        let of_one = of_one.clone();
+        async move {
+            let (allowed, field) = (["corp".to_owned()], format!("Bearer {of_one}"));
+            let identity = issuers.identify(&allowed, &[field.as_bytes()], now_s()).await;
+            assert_eq!(identity.fact.problem, want);
+        }
+    };
+    check(corp.clone(), "").await;
+    check(IssuerConfig { name: "corp".to_owned(), refresh: HOUR * 2, ..corp.clone() }, "").await;
+    let audiences = vec!["somebody-else".to_owned()];
+    check(IssuerConfig { audiences, ..corp.clone() }, "wrong_audience").await;
+    // What may be another's keys, or others of the same, are to be fetched first.
+    let guard = Guard { trust_anchors_pem: None, allow_plain_http: true, ..Guard::default() };
+    check(IssuerConfig { guard, ..corp.clone() }, "keys_unavailable").await;
+    let algorithms = vec![Algorithm::EdDSA, Algorithm::ES256, Algorithm::PS256];
+    check(IssuerConfig { algorithms, ..corp.clone() }, "keys_unavailable").await;
+
+    // Those that are fetched after it are no less fresh.
+    let soon = IssuerConfig { unknown_key_cooldown: MOMENT, ..corp };
+    let served = Served::run(renew(soon).expect("issuers"), &["corp", "two"]);
+    served.ask_until(&of_two, "").await;
+    assert_eq!(served.ask(&of_one).await, "");
+    one.fault("", Fault::None);
+    one.rotate().expect("rotate");
+    one.retire();
+    served.ask_until(&token(&one), "").await;
+    assert_eq!(served.ask(&of_one).await, "unknown_key");
 }
 
 #[tokio::test]

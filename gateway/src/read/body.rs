@@ -16,7 +16,7 @@ use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
-use signals::{Inspected, Unreadable};
+use signals::{Header, Inspected, Unreadable};
 use tokio::time::{Instant, Sleep};
 
 use crate::shares::{Share, Shares};
@@ -145,7 +145,7 @@ impl Body {
         self.received
     }
 
-    /// Has trailers end here: they come when rules have looked at what came before.
+    /// Has trailers that did not come yet end here: rules have looked at what came before.
     pub(crate) fn drop_trailers(&mut self) {
         self.drops_trailers = true;
     }
@@ -171,7 +171,11 @@ impl Body {
                 None => {}
             }
         }
-        Ok(Inspected { bytes: self.first(limit), whole: read <= limit })
+        let whole = read <= limit;
+        let trailers = self.trailers.iter().filter(|_| whole).flatten();
+        let trailers =
+            trailers.map(|(name, value)| Header { name: name.clone(), value: value.clone() });
+        Ok(Inspected { bytes: self.first(limit), whole, trailers: trailers.collect() })
     }
 
     fn take_room(

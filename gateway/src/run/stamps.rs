@@ -14,8 +14,9 @@ const PLACES_MAX: usize = 20_000;
 /// The time of each place's last change, by its path without links.
 pub(super) type Stamps = BTreeMap<PathBuf, Option<SystemTime>>;
 
-/// The files of `config`, the policies, where the rule files are and those that they name, and the
-/// certificates and keys of the listeners that it was `started` with.
+/// The files of `config`, the policies, where the rule files are and those that they name, the
+/// issuers' certificates and the key of pseudonyms, and the certificates and keys of the listeners
+/// that it was `started` with.
 pub(super) fn stamps(
     config: &Config,
     rules: impl Iterator<Item = PathBuf>,
@@ -26,6 +27,10 @@ pub(super) fn stamps(
     open.extend(config.policies.candidate.iter().map(|candidate| candidate.directory.clone()));
     open.extend(config.waf.files.iter().map(|files| files.glob.directory.clone()));
     open.extend(rules);
+    open.extend(config.issuers.values().filter_map(|issuer| issuer.ca.clone()));
+    if let Some(SecretSource::File(key)) = &config.audit.pseudonym_key {
+        open.push(key.clone());
+    }
     for tls in started.listeners.iter().filter_map(|listener| listener.transport.tls()) {
         open.push(tls.certificate.clone());
         if let SecretSource::File(key) = &tls.key {
