@@ -3,6 +3,8 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fs,
+    sync::mpsc,
     thread,
     time::Instant,
 };
@@ -180,4 +182,68 @@ fn a_flood_is_counted_exactly_and_hardly_recorded() {
     );
     assert!(counted as usize >= flood - alike, "{counted} counted");
     assert!(record.with_code("aggregate").count() <= windows);
+}
+
+/// What is counted in memory alone would be lost.
+#[test]
+fn a_flood_that_a_kill_cuts_off_is_counted_at_the_next_start() {
+    const KILLS: usize = 3;
+    let setup = Setup::default().change(
+        "flood: {per_source: 1000000, in_all: 1000000}",
+        &format!("flood: {{per_source: {PER_SOURCE}, in_all: 100000, window: 1m}}"),
+    );
+    let mut setting = Setting::start("flood-killed", &setup).expect("the product");
+    let (mut answered, mut asked) = (0, 0);
+    for _ in 0..KILLS {
+        let client = setting.client().expect("a client");
+        let (told, tell) = mpsc::channel();
+        let senders: Vec<_> = (0..FLOOD.1)
+            .map(|_| {
+                let (client, told) = (client.clone(), told.clone());
+                thread::spawn(move || until_cut(&client, &told))
+            })
+            .collect();
+        for _ in 0..1000 {
+            tell.recv().expect("answers");
+        }
+        setting.gateway.process().kill().expect("kill");
+        for sender in senders {
+            let (all, whole) = sender.join().expect("a sender");
+            asked += all;
+            answered += whole;
+        }
+        setting.start_again().expect("start");
+    }
+    assert!(setting.gateway.stop().expect("stop").success());
+    let record = setting.record().expect("events");
+    let decided = record.decisions().expect("decisions").len() as u64;
+    let counts = counts(&record);
+    let accounted = decided + counts.values().sum::<u64>();
+    println!(
+        "flood-killed: kills={KILLS} asked={asked} answered={answered} decisions={decided} \
+         counted={counts:?}"
+    );
+    assert!((answered..=asked).contains(&accounted), "{accounted} accounted for");
+    assert!(decided <= (KILLS * FLOOD.1 * PER_SOURCE) as u64, "{decided} recorded by themselves");
+    let left = fs::read_dir(setting.spool()).expect("the spool").filter(|entry| {
+        let name = entry.as_ref().expect("an entry").file_name();
+        name.to_string_lossy().starts_with("count")
+    });
+    assert_eq!(left.count(), 0, "what is recorded is kept still");
+}
+
+/// Asks for what is not there until the connection breaks: how often, and how often that was
+/// answered.
+fn until_cut(client: &Client, told: &mpsc::Sender<()>) -> (u64, u64) {
+    let (mut asked, mut answered) = (0, 0);
+    let Ok(mut connection) = client.connect() else { return (0, 0) };
+    let request = Request::new("GET", "/nowhere").bytes(client.host());
+    while connection.send(&request).is_ok() {
+        asked += 1;
+        let Ok(answer) = connection.final_answer("GET") else { break };
+        assert_eq!(answer.status(), 404);
+        answered += 1;
+        let _ = told.send(());
+    }
+    (asked, answered)
 }

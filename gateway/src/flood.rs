@@ -7,22 +7,26 @@
 //! missing: requests = decisions + what aggregates count. What a source is told does not change,
 //! but that there is no decision whose id it could be given.
 //!
-//! Counts are in memory until the window ends: a process that is killed loses the counts of at
-//! most one window, never a decision. What policy permits, blocks or forbids is never counted
+//! Counts are kept in a [journal] beside the record until their event is in it, so that a process
+//! that is killed loses none. What policy permits, blocks or forbids is never counted
 //! here, always recorded. This module reads no clock, and a window ends when it is drained:
 //! drained late, it lets fewer through, not more.
 
 mod flush;
+mod journal;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{fs, io};
 
 use ledger::event::{Aggregate, limit::REASONS_MAX};
 use signals::Unreadable;
 use verdict::Class;
 
 pub(crate) use flush::Flushing;
+use journal::Journal;
 
 /// Sources that are told apart in one window. The refusals of more are counted as those of
 /// [`Source::REST`].
@@ -183,7 +187,22 @@ impl Folded {
 #[derive(Debug)]
 pub struct Flood {
     limits: Limits,
-    window: Mutex<Window>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    window: Window,
+    journal: Option<Journal>,
+}
+
+/// What a window came to.
+#[derive(Debug)]
+pub struct Drained {
+    /// At most [`NAMED_MAX`] sources, those with the most refusals first, and [`Source::REST`] last.
+    pub folded: Vec<Folded>,
+    /// The file that holds them, to be removed when they are recorded.
+    pub journal: Option<PathBuf>,
 }
 
 #[derive(Debug, Default)]
@@ -199,7 +218,7 @@ struct Tally {
     folded: Option<Counts>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Counts {
     from_ms: i64,
     to_ms: i64,
@@ -209,7 +228,29 @@ struct Counts {
 impl Flood {
     /// A first window.
     pub fn new(limits: Limits) -> Self {
-        Self { limits, window: Mutex::default() }
+        Self { limits, state: Mutex::default() }
+    }
+
+    /// From now on keeps what is counted in files in this directory, and counts what an earlier
+    /// process left in them; how much that is.
+    ///
+    /// # Errors
+    /// The directory or a file cannot be read, or a file cannot be removed.
+    pub fn keep_in(&self, directory: &Path) -> io::Result<u64> {
+        let (journal, left) = Journal::of(directory)?;
+        self.lock().journal = Some(journal);
+        let mut window = Window::default();
+        for path in &left {
+            let (counted, torn) = journal::read(path)?;
+            if torn > 0 {
+                tracing::warn!(path = %path.display(), lines = torn, "not written whole: left out");
+            }
+            counted.iter().for_each(|folded| window.count(folded));
+        }
+        let folded = window.summed();
+        folded.iter().for_each(|folded| self.restore(folded));
+        left.iter().try_for_each(fs::remove_file)?;
+        Ok(folded.iter().map(Folded::count).sum())
     }
 
     /// Counts a refusal, unless it is to be recorded.
@@ -224,30 +265,103 @@ impl Flood {
     }
 
     fn admit_counts(&self, kind: Kind, counted: Counted<'_>) -> Admit {
-        let Counted { ip, from_ms, to_ms, counts } = counted;
-        let mut window = self.lock();
-        let Window { recorded, sources, rest } = &mut *window;
-        let source = Source::of(ip);
-        if sources.len() >= SOURCES_MAX && !sources.contains_key(&source) {
-            Counts::add(rest, from_ms, to_ms, counts);
-            return Admit::Fold;
-        }
-        let tally = sources.entry(source).or_default();
-        #[expect(clippy::indexing_slicing, reason = "there is a place for each kind")]
-        let of_kind = &mut tally.recorded[kind as usize];
-        if *of_kind < self.limits.per_source && *recorded < self.limits.in_all {
-            *of_kind += 1;
-            *recorded += 1;
+        let mut state = self.lock();
+        let folded = counted.folded();
+        if state.window.records(folded.source, kind, self.limits) {
             return Admit::Record;
         }
-        Counts::add(&mut tally.folded, from_ms, to_ms, counts);
-        Admit::Fold
+        match state.fold(&folded) {
+            Ok(()) => Admit::Fold,
+            Err(error) => {
+                tracing::warn!(%error, "a count cannot be kept: recorded by itself");
+                Admit::Record
+            }
+        }
     }
 
-    /// Ends the window, and takes what was counted in it: at most [`NAMED_MAX`] sources, those
-    /// with the most refusals first, and [`Source::REST`] last.
-    pub fn drain(&self) -> Vec<Folded> {
-        let Window { sources, mut rest, .. } = std::mem::take(&mut *self.lock());
+    /// Ends the window, and takes what was counted in it.
+    pub fn drain(&self) -> Drained {
+        let State { window, journal } = &mut *self.lock();
+        let journal = journal.as_mut().and_then(Journal::turn);
+        Drained { folded: std::mem::take(window).summed(), journal }
+    }
+
+    /// Counts again, in the present window, what could not be recorded.
+    pub fn restore(&self, folded: &Folded) {
+        let mut state = self.lock();
+        if let Err(error) = state.fold(folded) {
+            tracing::warn!(%error, "a count cannot be kept: a kill would lose it");
+            state.window.count(folded);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing in here can panic between two changes that belong together.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Counts, in the journal first.
+    fn fold(&mut self, folded: &Folded) -> io::Result<()> {
+        let Self { window, journal } = self;
+        let Some(journal) = journal else {
+            window.count(folded);
+            return Ok(());
+        };
+        journal.append(folded)?;
+        window.count(folded);
+        if journal.is_long()
+            && let Err(error) = journal.sum_up(window.all())
+        {
+            tracing::warn!(%error, "the counts cannot be summed up: their file grows");
+        }
+        Ok(())
+    }
+}
+
+impl Window {
+    /// One more of this source is to be recorded.
+    fn records(&mut self, source: Source, kind: Kind, limits: Limits) -> bool {
+        if !self.has_room_for(source) {
+            return false;
+        }
+        let tally = self.sources.entry(source).or_default();
+        #[expect(clippy::indexing_slicing, reason = "there is a place for each kind")]
+        let of_kind = &mut tally.recorded[kind as usize];
+        let records = *of_kind < limits.per_source && self.recorded < limits.in_all;
+        if records {
+            *of_kind += 1;
+            self.recorded += 1;
+        }
+        records
+    }
+
+    fn has_room_for(&self, source: Source) -> bool {
+        self.sources.len() < SOURCES_MAX || self.sources.contains_key(&source)
+    }
+
+    fn count(&mut self, Folded { source, from_ms, to_ms, counts }: &Folded) {
+        let to = if *source != Source::REST && self.has_room_for(*source) {
+            &mut self.sources.entry(*source).or_default().folded
+        } else {
+            &mut self.rest
+        };
+        Counts::add(to, *from_ms, *to_ms, counts);
+    }
+
+    /// All that is counted.
+    fn all(&self) -> impl Iterator<Item = Folded> {
+        let counted =
+            |(source, tally): (&Source, &'_ Tally)| Some((*source, tally.folded.clone()?));
+        let rest = self.rest.clone().map(|rest| (Source::REST, rest));
+        let all = self.sources.iter().filter_map(counted).chain(rest);
+        all.flat_map(|(source, counts)| counts.folded(source))
+    }
+
+    /// What is counted of each source, of at most [`NAMED_MAX`] by itself.
+    fn summed(self) -> Vec<Folded> {
+        let Self { sources, mut rest, .. } = self;
         let mut named: Vec<(u64, Source, Counts)> = sources
             .into_iter()
             .filter_map(|(source, tally)| tally.folded.map(|counts| (source, counts)))
@@ -260,25 +374,6 @@ impl Flood {
         let named = named.into_iter().map(|(_, source, counts)| (source, counts));
         let rest = rest.map(|counts| (Source::REST, counts));
         named.chain(rest).flat_map(|(source, counts)| counts.folded(source)).collect()
-    }
-
-    /// Counts again, in the present window, what could not be recorded.
-    pub fn restore(&self, folded: &Folded) {
-        let mut window = self.lock();
-        let Window { sources, rest, .. } = &mut *window;
-        let Folded { source, from_ms, to_ms, counts } = folded;
-        let known = sources.len() < SOURCES_MAX || sources.contains_key(source);
-        let to = if *source != Source::REST && known {
-            &mut sources.entry(*source).or_default().folded
-        } else {
-            rest
-        };
-        Counts::add(to, *from_ms, *to_ms, counts);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Window> {
-        // Nothing in here can panic between two changes that belong together.
-        self.window.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -360,7 +360,7 @@ pub(super) struct Flood {
     /// Records of all such refusals, in a window.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub(super) in_all: u32,
-    /// The window: at its end, counts are recorded. A crash loses at most one window's. From `1s` to `1m`.
+    /// The window: at its end, counts are recorded. A power cut may take those of one window; a crash takes none. From `1s` to `1m`.
     pub(super) window: Time,
 }
 

@@ -1,5 +1,6 @@
 //! Hands what was counted to the record: at the end of each window, and once more at the end.
 
+use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 use tracing::{error, warn};
 
-use super::{Flood, Folded};
+use super::{Drained, Flood, Folded};
 
 /// Ends every window in its time. It must be [ended](Self::end) before the ledger is closed.
 #[derive(Debug)]
@@ -49,15 +50,15 @@ async fn flush(
         }
     }
     record(&flood, &ledger).await;
-    let left: u64 = flood.drain().iter().map(Folded::count).sum();
+    let left: u64 = flood.drain().folded.iter().map(Folded::count).sum();
     if left > 0 {
-        error!(refusals = left, "counted refusals are not in the record");
+        error!(refusals = left, "counted refusals are not in the record: the next start has them");
     }
 }
 
 /// Records what was counted. What the ledger does not take is counted again.
 async fn record(flood: &Flood, ledger: &Ledger) {
-    let folded = flood.drain();
+    let Drained { folded, journal } = flood.drain();
     let mut left = folded.as_slice();
     while let [next, rest @ ..] = left {
         if let Err(error) = ledger.aggregate(&next.aggregate()).await {
@@ -67,4 +68,9 @@ async fn record(flood: &Flood, ledger: &Ledger) {
         left = rest;
     }
     left.iter().for_each(|next| flood.restore(next));
+    if let Some(journal) = journal
+        && let Err(error) = fs::remove_file(&journal)
+    {
+        warn!(%error, journal = %journal.display(), "the next start would count these again");
+    }
 }
