@@ -224,7 +224,9 @@ impl Gateway {
                 };
                 let client = asked.conn.ip;
                 let look = awaited.map(|rules| Look::new(&self.responses, client, rules));
-                self.forward(pools, &asked, permit, onward, look).await
+                let mut answer = self.forward(pools, &asked, permit, onward, look).await;
+                refuse::tell_limit(&facts.rate, answer.headers_mut());
+                answer
             }
             Err(refused) => self.refuse(&snapshot, &asked, refused, &facts).await,
         }

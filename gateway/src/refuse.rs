@@ -253,18 +253,33 @@ fn challenge(refusal: &Refusal, facts: &Facts, realm: &str) -> Option<String> {
     Some(text)
 }
 
-/// `Retry-After` (RFC 9110 §10.2.3), `RateLimit` and `RateLimit-Policy`
-/// (draft-ietf-httpapi-ratelimit-headers-10), where the limit was looked at.
+/// `Retry-After` (RFC 9110 §10.2.3) of who came too often, and [`tell_limit`].
 fn rate(class: Class, rate: &Rate, headers: &mut HeaderMap) {
-    if rate.health != Health::Ok || rate.limit < 1 {
+    tell_limit(rate, headers);
+    if was_looked_at(rate) && class == Class::Throttled && rate.limited {
+        set(headers, RETRY_AFTER, rate.retry_after_s.max(1).to_string());
+    }
+}
+
+/// `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers-10), where the limit was
+/// looked at: beside those of an upstream, which has limits of its own.
+pub fn tell_limit(rate: &Rate, headers: &mut HeaderMap) {
+    if !was_looked_at(rate) {
         return;
     }
-    let wait_s = rate.retry_after_s.max(0);
-    set(headers, RATE_LIMIT_POLICY, format!("\"default\";q={};w={}", rate.limit, rate.window_s));
-    set(headers, RATE_LIMIT, format!("\"default\";r={};t={wait_s}", rate.remaining.max(0)));
-    if class == Class::Throttled && rate.limited {
-        set(headers, RETRY_AFTER, wait_s.max(1).to_string());
+    let (remaining, wait_s) = (rate.remaining.max(0), rate.retry_after_s.max(0));
+    for (name, value) in [
+        (RATE_LIMIT_POLICY, format!("\"default\";q={};w={}", rate.limit, rate.window_s)),
+        (RATE_LIMIT, format!("\"default\";r={remaining};t={wait_s}")),
+    ] {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            headers.append(name, value);
+        }
     }
+}
+
+fn was_looked_at(rate: &Rate) -> bool {
+    rate.health == Health::Ok && rate.limit >= 1
 }
 
 /// Sets a field of ours; one that is empty or no field value is left out.

@@ -11,7 +11,7 @@ use fixtures::{
 };
 use serde_json::{Value, json};
 
-use super::id;
+use super::{id, setting};
 
 const SOON: Duration = Duration::from_secs(20);
 const TLS: &str = "    tls:\n      certificate: tls.crt\n      key: {file: tls.key}\n";
@@ -243,4 +243,26 @@ fn who_is_no_load_balancer_may_not_connect_without_tls() {
     assert_eq!(connection.rest().expect("closed"), b"");
     ended(&setting, "source_not_listed", 1);
     assert_eq!(setting.upstream.requests().len(), 0);
+}
+
+#[test]
+fn who_is_allowed_hears_what_is_left_of_the_limit() {
+    let setting = setting("rate-limit");
+    let client = setting.client().expect("a client");
+    let mut left = Vec::new();
+    let refused = loop {
+        let answer = client.get("/reflect", &[]).expect("an answer");
+        assert_eq!(answer.field("ratelimit-policy"), Some("\"default\";q=5;w=60"));
+        let limit = answer.field("ratelimit").expect("a limit").to_owned();
+        if answer.status() == 429 {
+            break answer;
+        }
+        assert_eq!((answer.status(), answer.field("retry-after")), (200, None));
+        left.push(limit.split(';').nth(1).expect("what is left").to_owned());
+    };
+    assert_eq!(left, ["r=4", "r=3", "r=2", "r=1", "r=0"]);
+    assert!(refused.field("retry-after").is_some());
+    // A route without a limit has nothing to tell.
+    let answer = client.get("/public", &[]).expect("an answer");
+    assert_eq!((answer.status(), answer.field("ratelimit")), (200, None));
 }
