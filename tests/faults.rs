@@ -22,6 +22,10 @@ const BETWEEN: u64 = 60;
 /// A sync takes so long, so that a cut falls into one.
 const SYNC_MS: &str = "20";
 
+/// What is asked for: pages, the second recorded as `strict`, and what no policy is asked about.
+const ASKED: [(&str, &str); 4] =
+    [("GET", "/public"), ("GET", "/status"), ("GET", "/nowhere"), ("DELETE", "/public")];
+
 /// What came of a run.
 struct Run {
     setting: Setting,
@@ -67,7 +71,7 @@ fn run(name: &str, audit: &str, disk: &[(&str, &str)]) -> Run {
     let shim = shim(&dir);
     let setup = setup(audit, shim.to_str().expect("a path in UTF-8"), disk);
     let mut setting = Setting::start(name, &setup).expect("the product");
-    let load = Load::start(&setting.client().expect("a client"), CLIENTS, &["/public", "/status"]);
+    let load = Load::start(&setting.client().expect("a client"), CLIENTS, &ASKED);
     let (mut cuts, mut lost) = (0, 0);
     while cuts < CUTS && lost == 0 {
         if cuts > 0 {

@@ -1,5 +1,5 @@
-//! Clients that ask without pause, whatever becomes of the gateway, and note every answer that
-//! came whole. Deliberately closed: a client asks again when it was answered, so that as many
+//! Clients that ask without pause, whatever becomes of the gateway, and note the decision of every
+//! answer whose head came, whatever its status. Deliberately closed: a client asks again when it was answered, so that as many
 //! answers are in flight as there are clients, but for the moment between two requests.
 
 use std::{
@@ -36,11 +36,11 @@ struct Shared {
 }
 
 impl Load {
-    /// So many clients; each asks for one of the targets.
-    pub(crate) fn start(client: &Client, clients: usize, targets: &[&str]) -> Self {
+    /// So many clients; each makes one of these requests, a method and a target, over and over.
+    pub(crate) fn start(client: &Client, clients: usize, requests: &[(&str, &str)]) -> Self {
         let shared = Arc::new(Shared::default());
-        let clients = targets.iter().cycle().take(clients).map(|target| {
-            let request = Request::new("GET", target).bytes(client.host());
+        let clients = requests.iter().cycle().take(clients).map(|(method, target)| {
+            let request = Request::new(method, target);
             let client = client.clone().timeout(Duration::from_secs(10));
             let shared = Arc::clone(&shared);
             thread::spawn(move || {
@@ -92,17 +92,22 @@ impl Load {
 }
 
 impl Shared {
-    fn ask(&self, client: &Client, request: &[u8]) -> anyhow::Result<()> {
+    fn ask(&self, client: &Client, request: &Request) -> anyhow::Result<()> {
         let mut connection = client.connect()?;
+        let bytes = request.bytes(client.host());
         while !self.stop.load(Ordering::Relaxed) {
             self.in_flight.fetch_add(1, Ordering::Relaxed);
-            let answer = connection.send(request).and_then(|()| connection.final_answer("GET"));
+            let head = connection.send(&bytes).and_then(|()| connection.final_head());
             self.in_flight.fetch_sub(1, Ordering::Relaxed);
-            let answer = answer?;
-            if answer.status() == 200 {
-                let id = answer.field("portcullis-decision-id").unwrap_or_default().to_owned();
-                self.ids.lock().expect("ids").push(id);
+            let mut answer = head?;
+            // One that is unavailable has none.
+            if let Some(id) = answer.field("portcullis-decision-id") {
+                self.ids.lock().expect("ids").push(id.to_owned());
                 self.answered.fetch_add(1, Ordering::Relaxed);
+            }
+            connection.body(request.method(), &mut answer)?;
+            if answer.field("connection") == Some("close") {
+                connection = client.connect()?;
             }
         }
         Ok(())

@@ -20,7 +20,19 @@ const KILLS: usize = 20;
 /// Answers between two kills, at least.
 const BETWEEN: u64 = 300;
 /// Asked while the sink is killed and Kafka is away: so slow upstream that the load stays bounded.
-const STEADY: &str = "/slow?ms=200";
+const STEADY: [(&str, &str); 1] = [("GET", "/slow?ms=200")];
+/// Asked while the gateway is killed: `gated`, `strict`, a method that no route has, and what cannot
+/// be read.
+const MIXED: [(&str, &str); 8] = [
+    ("GET", "/public"),
+    ("POST", "/public"),
+    ("GET", "/public"),
+    ("PURGE", "/public"),
+    ("GET", "/public"),
+    ("HEAD", "/public"),
+    ("GET", "/public"),
+    ("GET", "/public/../public"),
+];
 const HOST: &str = "api.example.test";
 const OUTAGE: Duration = Duration::from_secs(20);
 
@@ -75,11 +87,11 @@ fn no_answer_is_without_its_event_whatever_is_killed() {
         .change("deadline: 5s", "deadline: 5m");
     let mut bench = Bench::start("kill", setup);
     let client = bench.setting.client_of(HOST).expect("a client");
-    let load = Load::start(&client, CLIENTS, &["/public"]);
+    let load = Load::start(&client, CLIENTS, &MIXED);
     let fell: Vec<Fell> = (1..=KILLS).map(|kill| kill_gateway(&mut bench, &load, kill)).collect();
     let mut answered = load.end();
 
-    let load = Load::start(&client, CLIENTS, &[STEADY]);
+    let load = Load::start(&client, CLIENTS, &STEADY);
     (1..=KILLS).fold(0, |kept, kill| kill_sink(&mut bench, &load, kill, kept));
     outage(&mut bench, &load);
     load.go_on(BETWEEN, 0);

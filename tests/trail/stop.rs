@@ -21,7 +21,7 @@ fn what_is_recorded_is_in_the_sink() {
 fn a_stop_ships_the_tail_and_closes_the_log() {
     let setup = Setup::default().change("deadline: 5s", "deadline: 2m");
     let mut bench = Bench::start("stop", setup);
-    let load = Load::start(&bench.setting.client().expect("a client"), 32, &["/public"]);
+    let load = Load::start(&bench.setting.client().expect("a client"), 32, &[("GET", "/public")]);
     load.go_on(500, 20);
     bench.stop_gateway();
     let answered = load.end();
