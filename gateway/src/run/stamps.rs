@@ -83,6 +83,28 @@ mod tests {
     }
 
     #[test]
+    fn whatever_a_load_reads_is_looked_at() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path().canonicalize().unwrap();
+        let text = include_str!("../../portcullis.yaml")
+            .replace("# ca: tls/login-ca.crt", "ca: tls/login-ca.crt")
+            .replace("directory: ../policies", "directory: policies");
+        fs::write(root.join("portcullis.yaml"), text).unwrap();
+        let config = Config::load(&root.join("portcullis.yaml")).unwrap();
+        let seen = stamps(&config, std::iter::once(root.join("crs/a.conf")), &config);
+        let key = config.audit.pseudonym_key.clone();
+        let Some(SecretSource::File(pseudonym_key)) = key else { panic!("no key in a file") };
+        for path in ["portcullis.yaml", "policies", "crs/a.conf", "tls/login-ca.crt"] {
+            assert!(seen.contains_key(&root.join(path)), "{path} of {seen:?}");
+        }
+        let tls = config.listeners.iter().filter_map(|listener| listener.transport.tls());
+        let certificates = tls.map(|tls| tls.certificate.clone());
+        for path in certificates.chain([pseudonym_key]) {
+            assert!(seen.contains_key(&path), "{} of {seen:?}", path.display());
+        }
+    }
+
+    #[test]
     fn what_changed_is_seen() {
         let root = tempfile::tempdir().unwrap();
         let check = |what: &str, change: &dyn Fn(&Path)| {
