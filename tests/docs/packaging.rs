@@ -67,6 +67,25 @@ fn unbuilt(text: &str) -> Vec<String> {
     lost
 }
 
+/// Volumes that are not made for whom the image runs as, before they are one: Docker gives a new
+/// volume the owner of the image's directory, and where there is none, root.
+fn of_others(text: &str) -> Vec<String> {
+    let mut others = Vec::new();
+    for stage in text.split("\nFROM ") {
+        let after = |word: &str| stage.lines().find_map(|line| line.strip_prefix(word));
+        let Some(volume) = after("VOLUME ") else { continue };
+        let (user, group) =
+            after("USER ").and_then(|user| user.split_once(':')).unwrap_or(("", ""));
+        let makes = format!("RUN install -d -o {user} -g {group} -m 0700 {volume}");
+        let line = |wanted: &str| stage.lines().position(|line| line == wanted);
+        match (line(&makes), line(&format!("VOLUME {volume}"))) {
+            (Some(made), Some(volume)) if made < volume => {}
+            _ => others.push(volume.to_owned()),
+        }
+    }
+    others
+}
+
 #[track_caller]
 fn check(name: &str, ran: usize) {
     let text = text_of(&Path::new("packaging").join(name));
@@ -87,6 +106,35 @@ fn units_and_images_run_what_exists() {
     check("Containerfile", 2);
     let files = fs::read_dir(repository().expect("the repository").join("packaging"));
     assert_eq!(files.expect("packaging").count(), 3, "a file that is not looked at");
+}
+
+#[test]
+fn volumes_belong_to_whom_the_images_run_as() {
+    let text = text_of(Path::new("packaging/Containerfile"));
+    assert_eq!(text.matches("\nVOLUME ").count(), 2, "a volume of each image");
+    assert_eq!(of_others(&text), Vec::<String>::new());
+    let image = |lines: &[&str]| format!("FROM a AS a\nFROM b AS b\n{}\n", lines.join("\n"));
+    let (makes, volume, user) = ("RUN install -d -o 1 -g 2 -m 0700 /v", "VOLUME /v", "USER 1:2");
+    let check = |lines: &[&str], want: &[&str]| assert_eq!(of_others(&image(lines)), want);
+    check(&[makes, volume, user], &[]);
+    check(&[volume, makes, user], &["/v"]);
+    check(&[volume, user], &["/v"]);
+    check(&[makes, volume, "USER 1:1"], &["/v"]);
+    check(&[makes, volume], &["/v"]);
+    check(&["RUN install -d -o 1 -g 2 -m 0700 /w", volume, user], &["/v"]);
+}
+
+#[test]
+fn an_image_is_built_without_history_and_builds() {
+    let ignored = text_of(Path::new(".dockerignore"));
+    for name in [".git", "target"] {
+        assert!(ignored.lines().any(|line| line == name), "{name}");
+    }
+    let ours = text_of(Path::new(".gitignore"));
+    for line in ours.lines() {
+        let name = line.trim_start_matches('/');
+        assert!(ignored.lines().any(|line| line == name), "{name}");
+    }
 }
 
 #[test]
