@@ -23,7 +23,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("xtask", &[]),
     ("portcullis-tests", &["fixtures"]),
     // the parsers of untrusted bytes, which live in these
-    ("fuzz-bodies", &["gateway", "signals", "ledger", "idp", "seclang"]),
+    ("fuzz-bodies", &["gateway", "signals", "verdict", "ledger", "idp", "seclang"]),
 ];
 
 /// Who may use each crate of others, in the product or in the tools.
@@ -79,7 +79,10 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("memchr", &["gateway", "ledger", "seclang"]),
     ("flate2", &["seclang"]),
     ("http", &["gateway", "signals", "idp", "fuzz-bodies"]),
-    ("ring", &["gateway", "signals", "seclang", "verdict", "ledger", "idp", "fixtures"]),
+    (
+        "ring",
+        &["gateway", "signals", "seclang", "verdict", "ledger", "idp", "fixtures", "fuzz-bodies"],
+    ),
     (
         "serde",
         &[
