@@ -9,6 +9,7 @@ mod foreign;
 mod kill;
 mod left;
 mod stop;
+mod to_try;
 mod tour;
 
 use std::{

@@ -34,7 +34,7 @@ const SUITES: &[Suite] = &[
     Suite { name: "injection", needs: &BUILD, run: injection::suite },
     Suite { name: "prove", needs: &[CVC5, CURL], run: prove },
     Suite { name: "components", needs: &[JAVA, MAVEN], run: components },
-    Suite { name: "trail", needs: &[JAVA, MAVEN, PYTHON], run: trail },
+    Suite { name: "trail", needs: &[JAVA, MAVEN, PYTHON, CURL], run: trail },
     Suite { name: "compliance", needs: &[JAVA, MAVEN, PYTHON], run: compliance::check },
     Suite { name: "demo", needs: &BUILD, run: demo },
     Suite { name: "ocsf", needs: &[PYTHON], run: ocsf },
