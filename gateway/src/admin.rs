@@ -154,10 +154,12 @@ fn page(status: StatusCode, text: impl Into<Bytes>) -> Response<Page> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpStream;
+    use tokio::time::Instant;
 
     use super::*;
 
@@ -231,6 +233,42 @@ mod tests {
         }
     }
 
+    /// What `/readyz` answers on a new connection: the status and the last line.
+    async fn ready_at(address: SocketAddr) -> (String, String) {
+        let mut stream = TcpStream::connect(address).await.expect("connected");
+        let head = b"GET /readyz HTTP/1.1\r\nhost: any\r\n\r\n";
+        stream.write_all(head).await.expect("written");
+        let mut got = String::new();
+        stream.read_to_string(&mut got).await.expect("text");
+        let status = got.split(' ').nth(1).unwrap_or_default().to_owned();
+        (status, got.lines().last().unwrap_or_default().to_owned())
+    }
+
+    #[tokio::test]
+    async fn silent_connections_hold_their_places_for_their_time_and_no_longer() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let served = Health { ready: || Ok(()), metrics: String::new }.serve(listener);
+        let asked = async {
+            let begun = Instant::now();
+            let mut silent = Vec::new();
+            while silent.len() < CONNECTIONS_MAX - 1 {
+                silent.push(TcpStream::connect(address).await.expect("connected"));
+            }
+            assert_eq!(ready_at(address).await.0, "200");
+            assert!(begun.elapsed() < CONNECTION_TIMEOUT, "one place was free");
+            silent.push(TcpStream::connect(address).await.expect("connected"));
+            assert_eq!(ready_at(address).await.0, "200");
+            begun.elapsed()
+        };
+        let waited = tokio::select! {
+            _ = served => None,
+            waited = tokio::time::timeout(CONNECTION_TIMEOUT * 3, asked) => waited.ok(),
+        };
+        let waited = waited.expect("an answer when a place is free again");
+        assert!(waited >= CONNECTION_TIMEOUT, "no place was free: {waited:?}");
+    }
+
     #[tokio::test]
     async fn readiness_changes_while_it_serves() {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -243,13 +281,7 @@ mod tests {
             let mut answers = Vec::new();
             for now in [false, true] {
                 draining.store(now, Ordering::Relaxed);
-                let mut stream = TcpStream::connect(address).await.expect("connected");
-                let head = b"GET /readyz HTTP/1.1\r\nhost: any\r\n\r\n";
-                stream.write_all(head).await.expect("written");
-                let mut got = String::new();
-                stream.read_to_string(&mut got).await.expect("text");
-                let status = got.split(' ').nth(1).map(str::to_owned);
-                answers.push((status, got.lines().last().map(str::to_owned)));
+                answers.push(ready_at(address).await);
             }
             answers
         };
@@ -257,7 +289,7 @@ mod tests {
             _ = served => None,
             answers = tokio::time::timeout(PATIENCE, asked) => answers.ok(),
         };
-        let pair = |status: &str, body: &str| (Some(status.to_owned()), Some(body.to_owned()));
+        let pair = |status: &str, body: &str| (status.to_owned(), body.to_owned());
         assert_eq!(answers, Some(vec![pair("200", "ok"), pair("503", "draining")]));
     }
 }

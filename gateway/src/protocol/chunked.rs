@@ -275,6 +275,9 @@ mod tests {
         let line = |bytes: usize| format!("0;{}\r\n\r\n", "a".repeat(bytes - 4));
         check(line(SIZE_LINE_BYTES_MAX), true);
         check(line(SIZE_LINE_BYTES_MAX + 1), false);
+        let digits = |digits: usize| format!("{}\r\n\r\n", "0".repeat(digits));
+        check(digits(SIZE_DIGITS_MAX), true);
+        check(digits(SIZE_DIGITS_MAX + 1), false);
         let extensions = |last: usize| {
             let chunk = format!("1;{}\r\na\r\n", "b".repeat(127));
             format!("{}0;{}\r\n\r\n", chunk.repeat(31), "b".repeat(last))
