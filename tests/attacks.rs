@@ -61,6 +61,8 @@ enum Part {
     #[default]
     Head,
     Body,
+    /// In what the head means: it was read, and the connection goes on.
+    Meaning,
 }
 
 /// What looks like an attack and is none.
@@ -204,7 +206,8 @@ fn attack(setting: &Setting, client: &Client, row: &Row, manner: Manner) -> Answ
     let what = format!("{}, {:?}", row.name, row.part);
     let attack = Attack { what: &what, bytes: row.bytes(), status: row.status, code: &row.code };
     let (answer, answered) = attack.send(setting, client, manner);
-    assert_eq!(answer.field("connection"), Some("close"), "{}", answered.what);
+    let closes = (row.part != Part::Meaning).then_some("close");
+    assert_eq!(answer.field("connection"), closes, "{}", answered.what);
     answered
 }
 
@@ -259,7 +262,8 @@ fn nothing_that_two_parsers_could_read_differently_passes() {
 
 #[test]
 fn what_only_looks_like_an_attack_is_read_as_what_it_is() {
-    let setting = open_setting("good");
+    // rules would find an attack in what only looks like one
+    let setting = Setting::start("good", &Setup::open(HOST, false)).expect("the product");
     let client = setting.client_of(HOST).expect("a client");
     for row in file().good {
         for manner in [Manner::OneWrite, Manner::EachByte] {
