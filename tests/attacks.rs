@@ -10,6 +10,7 @@ mod bodies;
 mod canaries;
 mod h2;
 mod headers;
+mod issuers;
 mod outgoing;
 
 use std::{collections::BTreeMap, fs, path::Path};
