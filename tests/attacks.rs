@@ -18,7 +18,10 @@ use std::{collections::BTreeMap, fs, path::Path};
 use fixtures::{
     client::{Client, Connection, Request},
     harness::{Setting, Setup},
-    idp::{access_header, hostile::KINDS},
+    idp::{
+        access_header,
+        hostile::{KINDS, PAGES},
+    },
     jws::b64,
     wire::Message,
 };
@@ -284,6 +287,13 @@ fn with_token(client: &Client, token: &str) -> Vec<u8> {
     Request::new("GET", "/orders").field("Authorization", &authorization).bytes(client.host())
 }
 
+/// A kind that must be refused for its algorithm, whatever else is wrong with it.
+fn is_by_algorithm(kind: &str) -> bool {
+    ["hs256_", "hs384_", "hs512_", "alg_rs", "alg_ps", "alg_es", "alg_ed"]
+        .iter()
+        .any(|family| kind.starts_with(family))
+}
+
 #[test]
 fn no_hostile_token_is_taken() {
     let setting = patient_setting("tokens");
@@ -306,6 +316,16 @@ fn no_hostile_token_is_taken() {
         }
     }
     recorded(&setting, &answered);
+    let record = setting.record().expect("events");
+    let mut not_allowed = answered.iter().filter(|found| is_by_algorithm(&found.what)).peekable();
+    assert!(not_allowed.peek().is_some());
+    for found in not_allowed {
+        let problem = issuers::problem(&record, found);
+        assert_eq!(problem, "algorithm_not_allowed", "{}", found.what);
+    }
+    for page in PAGES {
+        assert_eq!(setting.idp.hits(page), 0, "the gateway fetched {page}, as a token told it to");
+    }
     println!("tokens: kinds={} sent={}", KINDS.len(), answered.len());
 }
 
