@@ -12,6 +12,7 @@ mod h2;
 mod headers;
 mod issuers;
 mod outgoing;
+mod paths;
 
 use std::{collections::BTreeMap, fs, path::Path};
 
