@@ -10,6 +10,7 @@ mod bodies;
 mod canaries;
 mod h2;
 mod headers;
+mod injection;
 mod issuers;
 mod outgoing;
 mod paths;
