@@ -33,9 +33,33 @@ struct Row {
     body: Option<String>,
     #[serde(default = "ok")]
     status: u16,
+    /// `unmapped.reason` of its decision, where it cannot be read.
+    unreadable: Option<String>,
     /// What reaches the upstream under these names.
     #[serde(default)]
-    upstream: BTreeMap<String, String>,
+    upstream: BTreeMap<String, Lines>,
+    /// What the event has at these places.
+    #[serde(default)]
+    recorded: BTreeMap<String, String>,
+    /// The `X-Request-ID` of the answer.
+    echoed: Option<String>,
+}
+
+/// The values of one name, a line each.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+enum Lines {
+    One(String),
+    Several(Vec<String>),
+}
+
+impl Lines {
+    fn to_vec(&self) -> Vec<String> {
+        match self {
+            Self::One(line) => vec![line.clone()],
+            Self::Several(lines) => lines.clone(),
+        }
+    }
 }
 
 fn get() -> String {
@@ -93,10 +117,10 @@ fn wanted(row: &Row, host: &str, id: &str) -> BTreeMap<String, Vec<String>> {
             wanted.insert(name, Vec::new());
         }
     }
-    let given = row.upstream.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    for (name, value) in ours.into_iter().chain(given) {
+    for (name, value) in ours {
         wanted.insert(name.to_owned(), vec![value.to_owned()]);
     }
+    wanted.extend(row.upstream.iter().map(|(name, lines)| (name.clone(), lines.to_vec())));
     wanted
 }
 
@@ -110,6 +134,8 @@ fn check_upstream(row: &Row, message: &Message, host: &str, id: &str) {
     let traces: Vec<&str> = message.fields_named("traceparent").collect();
     let [trace] = traces[..] else { panic!("{}: {traces:?}", row.name) };
     assert!(trace.len() == 55 && !trace.contains("-0000000000000000-"), "{}: {trace}", row.name);
+    let goes_on = |value: &str| value.contains(trace.get(3..35).expect("a trace's id"));
+    assert!(!row.fields.iter().any(|(_, value)| goes_on(value)), "{}: {trace}", row.name);
 }
 
 fn check_event(row: &Row, record: &Record, asked: &Asked) {
@@ -118,7 +144,16 @@ fn check_event(row: &Row, record: &Record, asked: &Asked) {
         decisions.get(asked.id.as_str()).unwrap_or_else(|| panic!("{}: no decision", row.name));
     let principal = row.who.as_ref().map_or("anonymous".to_owned(), |who| format!("corp|{who}"));
     let recorded = text(decision, "/unmapped/question/principal/id");
-    assert_eq!(recorded, principal, "{}", row.name);
+    match &row.unreadable {
+        None => assert_eq!(recorded, principal, "{}", row.name),
+        Some(reason) => {
+            assert_eq!(recorded, "", "{}: policy was asked", row.name);
+            assert_eq!(text(decision, "/unmapped/reason"), reason, "{}", row.name);
+        }
+    }
+    for (pointer, want) in &row.recorded {
+        assert_eq!(text(decision, pointer), want, "{}: {pointer}", row.name);
+    }
     assert_eq!(text(decision, "/src_endpoint/ip"), "127.0.0.1", "{}", row.name);
     if let Some(sent) = &asked.sent {
         let digest = text(decision, "/unmapped/request_digest");
@@ -140,6 +175,7 @@ fn ask(setting: &Setting, client: &Client, row: &Row, manner: Manner) -> Asked {
     let mut connection = send(client, manner, &request(setting, row).bytes(client.host()));
     let answer = connection.final_answer(&row.method).expect("an answer");
     assert_eq!(answer.status(), row.status, "{what}: {}", answer.text());
+    assert_eq!(answer.field("x-request-id"), row.echoed.as_deref(), "{what}: echoed");
     let id = if row.status < 400 {
         answer.field("portcullis-decision-id").expect("an id").to_owned()
     } else {
