@@ -1,10 +1,13 @@
 //! The gateway and a provider that rotates its keys, fails, and is not there: what a client gets,
 //! what the record says, and how often the provider is asked.
 
-use std::time::Duration;
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 use fixtures::{
-    client::Request,
+    client::{Client, Request},
     harness::{Setting, Setup, free_port, wait_for},
     idp::{Fault, Idp},
     jws::Signer,
@@ -136,20 +139,38 @@ fn a_provider_that_is_down_at_the_start_stops_nothing_but_its_tokens() {
     assert_eq!(orders(&setting, &unknowable), 401);
 }
 
+/// Sends them all in one write, and reads an answer to each.
+fn all_refused(client: &Client, tokens: &[String]) {
+    let request = |token: &String| {
+        let authorization = format!("Bearer {token}");
+        Request::new("GET", "/orders").field("Authorization", &authorization).bytes(client.host())
+    };
+    let mut connection = client.connect().expect("a connection");
+    connection.send(&tokens.iter().flat_map(request).collect::<Vec<u8>>()).expect("send");
+    for _ in tokens {
+        assert_eq!(connection.final_answer("GET").expect("an answer").status(), 401);
+    }
+}
+
 #[test]
 fn a_storm_of_unknown_keys_is_not_a_storm_at_the_provider() {
+    /// Requests in all, and how many of them come on one connection.
+    const REQUESTS: usize = 1000;
+    const PIPELINED: usize = 50;
     let setting = Setting::start("storm", &Setup::default()).expect("the product");
     let provider = &setting.idp;
     wait_for_status(&setting, &token(provider), 200);
     let client = setting.client().expect("a client");
-    let mut connection = client.connect().expect("a connection");
-    for n in 0..300 {
-        let token = by_stranger(provider, &format!("k{n}"));
-        let request =
-            Request::new("GET", "/orders").field("Authorization", &format!("Bearer {token}"));
-        connection.send(&request.bytes(client.host())).expect("send");
-        assert_eq!(connection.final_answer("GET").expect("an answer").status(), 401, "{n}");
-    }
-    assert!(provider.hits("/jwks") <= 2, "{}", provider.hits("/jwks"));
+    let tokens: Vec<String> =
+        (0..REQUESTS).map(|n| by_stranger(provider, &format!("k{n}"))).collect();
+    let began = Instant::now();
+    thread::scope(|scope| {
+        for tokens in tokens.chunks(PIPELINED) {
+            scope.spawn(|| all_refused(&client, tokens));
+        }
+    });
+    let (took, asked) = (began.elapsed(), provider.hits("/jwks"));
+    println!("storm: requests={REQUESTS} took={took:?} fetches={asked}");
+    assert!(asked <= 2, "{asked} in {took:?}");
     assert_eq!(orders(&setting, &token(provider)), 200);
 }
