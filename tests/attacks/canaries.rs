@@ -90,7 +90,7 @@ const PLACES: &[Place] = &[
     place!("form", 404, "POST /form HTTP/1.1\r\nHost: api.example.test\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {length}\r\n\r\npassword={secret}"),
     place!("json", 404, "POST /json HTTP/1.1\r\nHost: api.example.test\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{\"password\":\"{secret}\"}"),
     place!("attack in json", 403, "POST /json HTTP/1.1\r\nHost: api.example.test\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{\"password\":\"{secret}' OR '1'='1\"}"),
-    place!("attack in json that is none", 503, "POST /json HTTP/1.1\r\nHost: api.example.test\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{\"password\":\"{secret}<script>al\""),
+    place!("attack in json that is none", 403, "POST /json HTTP/1.1\r\nHost: api.example.test\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{\"password\":\"{secret}<script>al\""),
     place!("broken chunk", 400, "POST /json HTTP/1.1\r\nHost: api.example.test\r\nTransfer-Encoding: chunked\r\n\r\n{secret}\r\n0\r\n\r\n"),
     place!("trailer", 404, "POST /json HTTP/1.1\r\nHost: api.example.test\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX-Secret: {secret}\r\n\r\n"),
     // other fields

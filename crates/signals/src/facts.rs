@@ -158,9 +158,10 @@ pub struct Session {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Waf {
     /// `truncated` when the body was longer than what the route inspects, `malformed` when it is
-    /// not what it says it is, `unavailable` when nobody could look at it.
+    /// not what it says it is or of a kind that the rules do not read, `unavailable` when nobody
+    /// could look at it.
     pub health: Health,
-    /// Why it is malformed, or unavailable for want of somebody to look, one word; else empty.
+    /// Why it is malformed, or unavailable for want of somebody to look; else empty.
     #[serde(default)]
     pub problem: String,
     /// Whether policy is to heed it.

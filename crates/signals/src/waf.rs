@@ -100,7 +100,8 @@ struct View {
 enum Read {
     All,
     Truncated,
-    Unavailable,
+    /// Why none of the body did, or not as what it says it is.
+    Malformed(&'static str),
 }
 
 impl Rules {
@@ -225,7 +226,7 @@ impl Rules {
         let outcome = inspection.outcome();
         let whole = !input.is_truncated() && outcome.health == seclang::Health::Ok;
         let health = match read {
-            Read::Unavailable => Health::Unavailable,
+            Read::Malformed(_) => Health::Malformed,
             Read::All if whole => Health::Ok,
             Read::All | Read::Truncated => Health::Truncated,
         };
@@ -233,7 +234,11 @@ impl Rules {
             (Inspect::Body, Read::All | Read::Truncated) => request.inspected.bytes.len(),
             _ => 0,
         };
-        let waf = Waf { mode: view.mode, ..fact(outcome, health, inspected) };
+        let problem = match read {
+            Read::Malformed(why) => why.to_owned(),
+            Read::All | Read::Truncated => String::new(),
+        };
+        let waf = Waf { mode: view.mode, problem, ..fact(outcome, health, inspected) };
         (waf, inspection.work_bytes())
     }
 

@@ -7,6 +7,11 @@ use super::{
 };
 use crate::{Framing, Request};
 
+/// Why a body is not read as values.
+const CODED: &str = "the body has a content coding, which these rules do not read";
+pub(super) const OPAQUE: &str = "the body has a type or a charset that these rules do not read";
+const NOT_JSON: &str = "the body is not JSON, has a key twice, or is nested too deep";
+
 /// Adds what can be inspected of the body.
 pub(super) fn read(request: &Request, input: &mut Input) -> Read {
     if matches!(request.framing, Framing::None | Framing::Length(0)) {
@@ -14,15 +19,15 @@ pub(super) fn read(request: &Request, input: &mut Input) -> Read {
     }
     let mut codings = request.headers.get_all("content-encoding");
     if codings.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
-        return Read::Unavailable;
+        return Read::Malformed(CODED);
     }
     let body = request.inspected.bytes.as_ref();
     match kind(request) {
-        Kind::Opaque => return Read::Unavailable,
+        Kind::Opaque => return Read::Malformed(OPAQUE),
         Kind::Json if request.inspected.whole => {
             if json::values(body, input).is_err() {
                 text(body, input);
-                return Read::Unavailable;
+                return Read::Malformed(NOT_JSON);
             }
         }
         // A part of a document is no document: it is looked at as the text it is.

@@ -2,6 +2,7 @@
 
 use Collection::{ArgsNames, ArgsPost, RequestBody};
 
+use super::super::body::OPAQUE;
 use super::*;
 
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -101,11 +102,11 @@ fn what_is_no_json_document_was_not_looked_at_as_one() {
         " ",
         "a=b",
     ] {
-        assert_eq!(health(Asked::post(JSON, body)), Health::Unavailable, "{body}");
+        assert_eq!(health(Asked::post(JSON, body)), Health::Malformed, "{body}");
     }
     // What is there in plain sight still counts.
     let waf = Asked::post(JSON, "{\"a\":\"x\",<script>alert(1)</script>").observe();
-    assert_eq!((waf.health, waf.classes), (Health::Unavailable, vec!["attack-xss".to_owned()]));
+    assert_eq!((waf.health, waf.classes), (Health::Malformed, vec!["attack-xss".to_owned()]));
 }
 
 #[test]
@@ -116,7 +117,7 @@ fn json_may_be_nested_as_deep_as_the_limit() {
         assert_eq!(health(Asked::post(JSON, document)), Health::Ok);
     }
     for document in [nested(json::DEPTH_MAX + 1), objects(json::DEPTH_MAX + 1), nested(100_000)] {
-        assert_eq!(health(Asked::post(JSON, document)), Health::Unavailable);
+        assert_eq!(health(Asked::post(JSON, document)), Health::Malformed);
     }
 }
 
@@ -141,7 +142,7 @@ fn a_request_has_as_many_values_as_the_limit() {
     assert_eq!(health(Asked::get(format!("/?{}", pairs(VALUES_MAX)))), Health::Truncated);
     // A malformed document is worse than a long one.
     let malformed = format!("[{},]", vec!["1"; VALUES_MAX].join(","));
-    assert_eq!(health(Asked::post(JSON, malformed)), Health::Unavailable);
+    assert_eq!(health(Asked::post(JSON, malformed)), Health::Malformed);
 }
 
 #[test]
@@ -237,25 +238,25 @@ fn what_cannot_be_taken_apart_was_not_looked_at() {
         "application/x-www-form-urlencoded; charset*=utf-8''utf-7",
         "text/plain; charset*0=utf; charset*1=-7",
     ] {
-        check(Asked::post(kind, "<script>"), Read::Unavailable, &[]);
+        check(Asked::post(kind, "<script>"), Read::Malformed(OPAQUE), &[]);
     }
     for body in [&b"\xff\xfe<\0"[..], b"\xfe\xff\0<", b"\0\0\xfe\xff", b"<\0a\0", b"\0<\0a"] {
         for kind in ["text/xml", "", FORM, JSON] {
-            check(Asked::post(kind, body), Read::Unavailable, &[]);
+            check(Asked::post(kind, body), Read::Malformed(OPAQUE), &[]);
         }
     }
     let waf = Asked::post("image/png", "<script>").observe();
-    assert_eq!((waf.health, waf.score, waf.inspected_bytes), (Health::Unavailable, 0, 0));
+    assert_eq!((waf.health, waf.score, waf.inspected_bytes), (Health::Malformed, 0, 0));
 }
 
 #[test]
 fn a_coded_body_was_not_looked_at() {
     let coded = |coding: &str| Asked::post("text/plain", "x").header("content-encoding", coding);
     for coding in ["gzip", "GZIP", "br", "identity, gzip", "x", ""] {
-        assert_eq!(health(coded(coding)), Health::Unavailable, "{coding}");
+        assert_eq!(health(coded(coding)), Health::Malformed, "{coding}");
     }
     let twice = coded("identity").header("content-encoding", "gzip");
-    assert_eq!(health(twice), Health::Unavailable);
+    assert_eq!(health(twice), Health::Malformed);
     assert_eq!(health(coded("identity")), Health::Ok);
     assert_eq!(health(coded("Identity")), Health::Ok);
 }
@@ -359,6 +360,6 @@ fn adversarial_bodies_end() {
             assert!(waf.threshold > 0, "{unit}");
         }
         let string = serde_json::json!([fill(unit)]).to_string();
-        assert_ne!(Asked::post(JSON, string).observe().health, Health::Unavailable, "{unit}");
+        assert_ne!(Asked::post(JSON, string).observe().health, Health::Malformed, "{unit}");
     }
 }
