@@ -3,7 +3,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
     sync::mpsc,
     thread,
     time::Instant,
@@ -17,8 +16,8 @@ use fixtures::{
 };
 use serde_json::Value;
 
-/// Requests of the flood: so many on each of so many connections.
-const FLOOD: (usize, usize) = (625, 8);
+/// Requests of the flood: so many on each of so many connections. Who is counted waits for a moment.
+const FLOOD: (usize, usize) = (54, 64);
 /// What the configuration says: records of a kind and source in a window, and its seconds.
 const PER_SOURCE: usize = 20;
 const WINDOW_S: u64 = 5;
@@ -181,12 +180,14 @@ fn a_flood_is_counted_exactly_and_hardly_recorded() {
         record.with_code("aggregate").count(),
     );
     assert!(counted as usize >= flood - alike, "{counted} counted");
-    assert!(record.with_code("aggregate").count() <= windows);
+    // One for each batch in which something was counted, and some four batches a second.
+    let batches = usize::try_from(begun.elapsed().as_millis() / 250).expect("a number") + 2;
+    let aggregates = record.with_code("aggregate").count();
+    assert!(aggregates <= batches, "{aggregates} aggregates in {batches} batches");
 }
 
-/// What is counted in memory alone would be lost.
 #[test]
-fn a_flood_that_a_kill_cuts_off_is_counted_at_the_next_start() {
+fn no_answer_of_a_flood_is_without_its_count_after_a_kill() {
     const KILLS: usize = 3;
     let setup = Setup::default().change(
         "flood: {per_source: 1000000, in_all: 1000000}",
@@ -203,7 +204,7 @@ fn a_flood_that_a_kill_cuts_off_is_counted_at_the_next_start() {
                 thread::spawn(move || until_cut(&client, &told))
             })
             .collect();
-        for _ in 0..1000 {
+        for _ in 0..FLOOD.1 * PER_SOURCE {
             tell.recv().expect("answers");
         }
         setting.gateway.process().kill().expect("kill");
@@ -224,12 +225,7 @@ fn a_flood_that_a_kill_cuts_off_is_counted_at_the_next_start() {
          counted={counts:?}"
     );
     assert!((answered..=asked).contains(&accounted), "{accounted} accounted for");
-    assert!(decided <= (KILLS * FLOOD.1 * PER_SOURCE) as u64, "{decided} recorded by themselves");
-    let left = fs::read_dir(setting.spool()).expect("the spool").filter(|entry| {
-        let name = entry.as_ref().expect("an entry").file_name();
-        name.to_string_lossy().starts_with("count")
-    });
-    assert_eq!(left.count(), 0, "what is recorded is kept still");
+    assert!(decided <= (KILLS * PER_SOURCE + KILLS) as u64, "{decided} recorded by themselves");
 }
 
 /// Asks for what is not there until the connection breaks: how often, and how often that was

@@ -3,38 +3,34 @@
 //! A request that is refused without effort costs its sender nothing and the spool some
 //! kilobytes. So in each window a source has a budget of records for each [`Kind`] of refusal,
 //! and all sources together have one; what is refused beyond it is counted by source and reason,
-//! and [`drain`](Flood::drain) hands the counts out for one signed event a source. Nothing goes
-//! missing: requests = decisions + what aggregates count. What a source is told does not change,
-//! but that there is no decision whose id it could be given.
+//! and [`drain`](Flood::drain) hands the counts out, some times a second, for one signed event a
+//! source. Whoever is counted is [told](Flood::recorded) no sooner than that event is recorded, so
+//! that no answer is without its count: requests = decisions + what aggregates count. What a source
+//! is told does not change, but that there is no decision whose id it could be given.
 //!
-//! Counts are kept in a [journal] beside the record until their event is in it, so that a process
-//! that is killed loses none. What policy permits, blocks or forbids is never counted
-//! here, always recorded. This module reads no clock, and a window ends when it is drained:
-//! drained late, it lets fewer through, not more.
+//! What policy permits, blocks or forbids is never counted here, always recorded. This module
+//! reads no clock: whoever calls it ends windows.
 
 mod flush;
-mod journal;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
-use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::{fs, io};
 
 use ledger::event::{Aggregate, limit::REASONS_MAX};
 use signals::Unreadable;
+use tokio::sync::watch;
 use verdict::Class;
 
 pub(crate) use flush::Flushing;
-use journal::Journal;
 
 /// Sources that are told apart in one window. The refusals of more are counted as those of
 /// [`Source::REST`].
 pub const SOURCES_MAX: usize = 4096;
 
-/// Sources that one window has an aggregate of its own for: those with the most refusals. The
-/// others are counted together, or sources would be a flood of aggregates.
-pub const NAMED_MAX: usize = 256;
+/// Sources that have an aggregate of their own each time: those with the most refusals. The others
+/// are counted together, or sources would be a flood of aggregates.
+pub const NAMED_MAX: usize = 64;
 
 /// How many refusals are recorded one by one in a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,9 +119,17 @@ impl Counted<'_> {
 pub enum Admit {
     /// It is to be recorded as any other.
     Record,
-    /// It is counted.
-    Fold,
+    /// It is counted, and [recorded](Flood::recorded) with this batch.
+    Fold(Batch),
 }
+
+/// What is counted between two [drains](Flood::drain).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Batch(u64);
+
+/// The counts of a batch are not in the record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Uncounted;
 
 /// Where refusals come from: an IPv4 address, or a /64, which is what one IPv6 client is given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -187,26 +191,14 @@ impl Folded {
 #[derive(Debug)]
 pub struct Flood {
     limits: Limits,
-    state: Mutex<State>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    window: Window,
-    journal: Option<Journal>,
-}
-
-/// What a window came to.
-#[derive(Debug)]
-pub struct Drained {
-    /// At most [`NAMED_MAX`] sources, those with the most refusals first, and [`Source::REST`] last.
-    pub folded: Vec<Folded>,
-    /// The file that holds them, to be removed when they are recorded.
-    pub journal: Option<PathBuf>,
+    window: Mutex<Window>,
+    /// The batch that was recorded last, or could not be; none at first.
+    told: watch::Sender<Option<(Batch, Result<(), Uncounted>)>>,
 }
 
 #[derive(Debug, Default)]
 struct Window {
+    batch: Batch,
     recorded: u32,
     sources: HashMap<Source, Tally>,
     rest: Option<Counts>,
@@ -218,7 +210,7 @@ struct Tally {
     folded: Option<Counts>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Counts {
     from_ms: i64,
     to_ms: i64,
@@ -228,29 +220,7 @@ struct Counts {
 impl Flood {
     /// A first window.
     pub fn new(limits: Limits) -> Self {
-        Self { limits, state: Mutex::default() }
-    }
-
-    /// From now on keeps what is counted in files in this directory, and counts what an earlier
-    /// process left in them; how much that is.
-    ///
-    /// # Errors
-    /// The directory or a file cannot be read, or a file cannot be removed.
-    pub fn keep_in(&self, directory: &Path) -> io::Result<u64> {
-        let (journal, left) = Journal::of(directory)?;
-        self.lock().journal = Some(journal);
-        let mut window = Window::default();
-        for path in &left {
-            let (counted, torn) = journal::read(path)?;
-            if torn > 0 {
-                tracing::warn!(path = %path.display(), lines = torn, "not written whole: left out");
-            }
-            counted.iter().for_each(|folded| window.count(folded));
-        }
-        let folded = window.summed();
-        folded.iter().for_each(|folded| self.restore(folded));
-        left.iter().try_for_each(fs::remove_file)?;
-        Ok(folded.iter().map(Folded::count).sum())
+        Self { limits, window: Mutex::default(), told: watch::Sender::new(None) }
     }
 
     /// Counts a refusal, unless it is to be recorded.
@@ -265,58 +235,64 @@ impl Flood {
     }
 
     fn admit_counts(&self, kind: Kind, counted: Counted<'_>) -> Admit {
-        let mut state = self.lock();
-        let folded = counted.folded();
-        if state.window.records(folded.source, kind, self.limits) {
+        let mut window = self.lock();
+        let source = Source::of(counted.ip);
+        if window.records(source, kind, self.limits) {
             return Admit::Record;
         }
-        match state.fold(&folded) {
-            Ok(()) => Admit::Fold,
-            Err(error) => {
-                tracing::warn!(%error, "a count cannot be kept: recorded by itself");
-                Admit::Record
-            }
-        }
+        window.count(source, counted.from_ms, counted.to_ms, counted.counts);
+        Admit::Fold(window.batch)
     }
 
-    /// Ends the window, and takes what was counted in it.
-    pub fn drain(&self) -> Drained {
-        let State { window, journal } = &mut *self.lock();
-        let journal = journal.as_mut().and_then(Journal::turn);
-        Drained { folded: std::mem::take(window).summed(), journal }
+    /// Waits until what was counted in this batch is in the record.
+    ///
+    /// # Errors
+    /// It could not be recorded. It is counted still, and tried again.
+    pub async fn recorded(&self, batch: Batch) -> Result<(), Uncounted> {
+        let mut told = self.told.subscribe();
+        let ended = told.wait_for(|told| told.is_some_and(|(last, _)| last >= batch)).await;
+        ended.map_or(Err(Uncounted), |told| told.map_or(Err(Uncounted), |(_, ended)| ended))
     }
 
-    /// Counts again, in the present window, what could not be recorded.
+    /// Ends a batch, and takes what was counted in it: at most [`NAMED_MAX`] sources, those with the
+    /// most refusals first, and [`Source::REST`] last. What came of it is to be
+    /// [told](Self::tell).
+    pub fn drain(&self) -> (Batch, Vec<Folded>) {
+        let mut window = self.lock();
+        let batch = window.batch;
+        window.batch = Batch(batch.0.saturating_add(1));
+        (batch, window.take())
+    }
+
+    /// Tells those who wait for a batch what came of it.
+    pub fn tell(&self, batch: Batch, ended: Result<(), Uncounted>) {
+        self.told.send_replace(Some((batch, ended)));
+    }
+
+    /// Nothing is recorded any more, whatever is counted.
+    pub fn close(&self) {
+        self.tell(Batch(u64::MAX), Err(Uncounted));
+    }
+
+    /// Ends the window: sources have their budgets again. What is counted stays.
+    pub fn renew(&self) {
+        let mut window = self.lock();
+        window.recorded = 0;
+        window.sources.retain(|_, tally| {
+            tally.recorded = [0; KINDS];
+            tally.folded.is_some()
+        });
+    }
+
+    /// Counts again, in the present batch, what could not be recorded.
     pub fn restore(&self, folded: &Folded) {
-        let mut state = self.lock();
-        if let Err(error) = state.fold(folded) {
-            tracing::warn!(%error, "a count cannot be kept: a kill would lose it");
-            state.window.count(folded);
-        }
+        let Folded { source, from_ms, to_ms, counts } = folded;
+        self.lock().count(*source, *from_ms, *to_ms, counts);
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, Window> {
         // Nothing in here can panic between two changes that belong together.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl State {
-    /// Counts, in the journal first.
-    fn fold(&mut self, folded: &Folded) -> io::Result<()> {
-        let Self { window, journal } = self;
-        let Some(journal) = journal else {
-            window.count(folded);
-            return Ok(());
-        };
-        journal.append(folded)?;
-        window.count(folded);
-        if journal.is_long()
-            && let Err(error) = journal.sum_up(window.all())
-        {
-            tracing::warn!(%error, "the counts cannot be summed up: their file grows");
-        }
-        Ok(())
+        self.window.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -341,32 +317,23 @@ impl Window {
         self.sources.len() < SOURCES_MAX || self.sources.contains_key(&source)
     }
 
-    fn count(&mut self, Folded { source, from_ms, to_ms, counts }: &Folded) {
-        let to = if *source != Source::REST && self.has_room_for(*source) {
-            &mut self.sources.entry(*source).or_default().folded
+    fn count(&mut self, source: Source, from_ms: i64, to_ms: i64, more: &[(&'static str, u64)]) {
+        let to = if source != Source::REST && self.has_room_for(source) {
+            &mut self.sources.entry(source).or_default().folded
         } else {
             &mut self.rest
         };
-        Counts::add(to, *from_ms, *to_ms, counts);
+        Counts::add(to, from_ms, to_ms, more);
     }
 
-    /// All that is counted.
-    fn all(&self) -> impl Iterator<Item = Folded> {
-        let counted =
-            |(source, tally): (&Source, &'_ Tally)| Some((*source, tally.folded.clone()?));
-        let rest = self.rest.clone().map(|rest| (Source::REST, rest));
-        let all = self.sources.iter().filter_map(counted).chain(rest);
-        all.flat_map(|(source, counts)| counts.folded(source))
-    }
-
-    /// What is counted of each source, of at most [`NAMED_MAX`] by itself.
-    fn summed(self) -> Vec<Folded> {
-        let Self { sources, mut rest, .. } = self;
-        let mut named: Vec<(u64, Source, Counts)> = sources
-            .into_iter()
-            .filter_map(|(source, tally)| tally.folded.map(|counts| (source, counts)))
-            .map(|(source, counts)| (counts.sum(), source, counts))
-            .collect();
+    /// Takes what is counted of each source, of at most [`NAMED_MAX`] by itself.
+    fn take(&mut self) -> Vec<Folded> {
+        let mut rest = self.rest.take();
+        let counted = self.sources.iter_mut().filter_map(|(source, tally)| {
+            let counts = tally.folded.take()?;
+            Some((counts.sum(), *source, counts))
+        });
+        let mut named: Vec<(u64, Source, Counts)> = counted.collect();
         named.sort_unstable_by(|(a, at, _), (b, bt, _)| b.cmp(a).then(at.cmp(bt)));
         for (_, _, counts) in named.split_off(named.len().min(NAMED_MAX)) {
             Counts::add(&mut rest, counts.from_ms, counts.to_ms, &counts.by_reason);

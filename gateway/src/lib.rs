@@ -184,9 +184,9 @@ impl Gateway {
             context: &facts,
         };
         let verdict = self.decide(snapshot.policies(), &question, exchange);
-        if let Some(refusal) = self.fold(&asked, &verdict) {
+        if let Some((batch, refusal)) = self.fold(&asked, &verdict) {
             let message = snapshot.message(refusal);
-            return self.folded(Reason::Refused(refusal, &facts), &asked, message);
+            return self.folded(batch, Reason::Refused(refusal, &facts), &asked, message).await;
         }
         let path = path.as_deref();
         let recorded = match self.record(&snapshot, &asked, &route, path, question, verdict).await {

@@ -127,12 +127,6 @@ pub fn run(path: &Path) -> Result<(), RunError> {
         .map_err(system("the background runtime cannot be started"))?;
     let addresses: Vec<_> = doors.iter().map(Door::address).collect();
     let gateway = Arc::new(Gateway::new(Snapshots::new(snapshot), ledger.clone(), Arc::default()));
-    let unread = "what an earlier process counted cannot be read";
-    let counted = gateway.flood().keep_in(&started.audit.spool.directory);
-    let counted = counted.map_err(system(unread))?;
-    if counted > 0 {
-        info!(refusals = counted, "an earlier process counted them, and they are recorded now");
-    }
     let running = Running {
         path: path.to_owned(),
         gateway: Arc::clone(&gateway),

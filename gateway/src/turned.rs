@@ -12,7 +12,7 @@ use verdict::Verdict;
 
 use crate::asked::{Asked, now_ms};
 use crate::cors::Granted;
-use crate::flood::{Admit, Counted, Why};
+use crate::flood::{Admit, Batch, Counted, Why};
 use crate::forward::Account;
 use crate::listen::ConnectionSummary;
 use crate::record::TurnedAway;
@@ -76,7 +76,7 @@ impl Gateway {
         let counts: Vec<_> = refused.iter().copied().chain(unrecorded).collect();
         let counted =
             Counted { ip: *source, from_ms: *began_ms, to_ms: *ended_ms, counts: &counts };
-        if self.flood.admit_connection(counted) == Admit::Fold {
+        if let Admit::Fold(_) = self.flood.admit_connection(counted) {
             return;
         }
         let aggregate = Aggregate {
@@ -114,9 +114,9 @@ impl Gateway {
                 return self.grant(snapshot, asked, &turn, granted).await;
             }
         };
-        if self.flood.admit(asked.conn.ip, why, now_ms()) == Admit::Fold {
+        if let Admit::Fold(batch) = self.flood.admit(asked.conn.ip, why, now_ms()) {
             self.metrics.turned_away();
-            return self.folded(reason, asked, None);
+            return self.folded(batch, reason, asked, None).await;
         }
         match self.turned_away(snapshot, asked, &turn, turned).await {
             Ok(account) => self.own(account, reason, asked, None),
@@ -186,25 +186,30 @@ impl Gateway {
         &self,
         asked: &Asked,
         verdict: &'a Verdict<T>,
-    ) -> Option<&'a verdict::Refusal> {
+    ) -> Option<(Batch, &'a verdict::Refusal)> {
         let refusal = &verdict.outcome.as_ref().err()?.refusal;
         let why = Why::refused(refusal.class)?;
-        if self.flood.admit(asked.conn.ip, why, now_ms()) == Admit::Record {
+        let Admit::Fold(batch) = self.flood.admit(asked.conn.ip, why, now_ms()) else {
             return None;
-        }
+        };
         self.metrics.decided(Some(refusal.class));
-        Some(refusal)
+        Some((batch, refusal))
     }
 
-    /// The answer to a request that is counted: it has no decision of its own, so no id.
-    pub(crate) fn folded(
+    /// The answer to a request that is counted, when that count is recorded. The request has no
+    /// decision of its own, so no id.
+    pub(crate) async fn folded(
         &self,
+        batch: Batch,
         reason: Reason<'_>,
         asked: &Asked,
         message: Option<&str>,
     ) -> Answered {
         asked.accounted_for();
         self.metrics.folded();
+        if self.flood.recorded(batch).await.is_err() {
+            return self.unavailable(asked);
+        }
         self.ledger.count_answer();
         let mut answer = refuse::answer(reason, &asked.nobody(message));
         asked.say(answer.headers_mut());
