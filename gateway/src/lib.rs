@@ -272,6 +272,12 @@ impl Gateway {
             return Err(Turn::unreadable(Unreadable::TargetTooLong, Some(request), Some(route)));
         };
         let mut exchange = Exchange { request, body, conn };
+        match route.checks.waf {
+            signals::Inspect::Nothing => {
+                exchange.body.keep_back(exchange.request.headers.connection_listed());
+            }
+            signals::Inspect::Head | signals::Inspect::Body => exchange.body.drop_trailers(),
+        }
         if route.inspect != Inspect::None && exchange.awaits_continue() {
             // The decision would wait for the body, and the body for the decision.
             let request = Some(exchange.request);
@@ -283,9 +289,6 @@ impl Gateway {
         {
             let request = Some(exchange.request);
             return Err(Turn::unreadable(error.unreadable(), request, Some(route)));
-        }
-        if route.checks.waf != signals::Inspect::Nothing {
-            exchange.body.drop_trailers();
         }
         Ok(Read { exchange, route, upstream, resource, origin, path: recorded })
     }

@@ -1,11 +1,9 @@
-//! Trailers pass in both directions and both versions, but for names that only the gateway says.
-//! Where rules look they look at them too, and what comes too late for them does not pass. What is
-//! not announced passes if it is known before the head is sent.
+//! Trailers that are announced pass in both directions and both versions, but for names that only
+//! the gateway says, and for those of requests that rules look at.
 
 use fixtures::{
     h2,
     harness::{Setting, Setup},
-    record::text,
     wire::{Field, Message},
 };
 
@@ -62,54 +60,85 @@ fn passed(setting: &Setting, over: fn(&Setting) -> [Message; 2]) -> [Message; 2]
 }
 
 #[test]
-fn trailers_pass_unless_only_the_gateway_says_them() {
-    let lower = |(name, value): &Field| (name.to_ascii_lowercase(), value.clone());
-    for waf in [false, true] {
-        let setting = Setting::start("trailers", &Setup::open(HOST, waf)).expect("the product");
-        for over in [over_http_1, over_http_2] {
-            let [post, streamed] = passed(&setting, over);
-            let got: Vec<Field> = post.trailers.iter().map(lower).collect();
-            assert_eq!(got, [("x-sum".to_owned(), "1".to_owned())]);
-            let got: Vec<Field> = streamed.trailers.iter().map(lower).collect();
-            assert_eq!(got, [("stream-chunks".to_owned(), "1".to_owned())]);
-        }
-    }
-}
-
-#[test]
-fn trailers_that_come_too_late_for_rules_do_not_pass() {
-    let setup =
-        Setup::open(HOST, true).change("checks: [waf]\n", "checks: [waf]\n        inspect: none\n");
-    let setting = Setting::start("trailers-late", &setup).expect("the product");
+fn trailers_of_requests_do_not_pass_by_rules() {
+    let setting = Setting::start("trailers-waf", &Setup::open(HOST, true)).expect("the product");
     for over in [over_http_1, over_http_2] {
         let [post, streamed] = passed(&setting, over);
         assert_eq!((post.trailers.len(), streamed.trailers.len()), (0, 1));
     }
 }
 
-#[test]
-fn rules_look_at_trailers() {
-    let setting = Setting::start("trailers-waf", &Setup::open(HOST, true)).expect("the product");
-    let post = |trailers: &str| {
-        let mut connection = setting.client_of(HOST).and_then(|c| c.connect()).expect("connect");
+/// What becomes of a request with these trailers: the status and, if it is answered by the
+/// upstream, the trailers that it had.
+fn trailed(setting: &Setting, trailers: &[(&str, &str)], over_h2: bool) -> (u16, Vec<String>) {
+    setting.upstream.clear();
+    let client = setting.client_of(HOST).expect("a client");
+    let names: Vec<&str> = trailers.iter().map(|(name, _)| *name).collect();
+    let announced = names.join(", ");
+    let status = if over_h2 {
+        let mut connection = client.connect_h2().expect("connect");
+        let fields = [
+            (":method", "POST"),
+            (":scheme", "https"),
+            (":authority", HOST),
+            (":path", "/upload"),
+            ("trailer", announced.as_str()),
+        ];
+        let frames = [
+            h2::frame(h2::HEADERS, h2::END_HEADERS, 1, &h2::block(&fields)),
+            h2::frame(h2::DATA, 0, 1, b"abc"),
+            h2::frame(h2::HEADERS, h2::END_HEADERS | h2::END_STREAM, 1, &h2::block(trailers)),
+        ];
+        connection.send(&frames.concat()).expect("send");
+        connection.answer(1).expect("an answer").status()
+    } else {
+        let mut connection = client.connect().expect("connect");
+        let lines: String =
+            trailers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         let request = format!(
-            "POST /upload HTTP/1.1\r\nHost: {HOST}\r\nTransfer-Encoding: chunked\r\n\r\n\
-             3\r\nabc\r\n0\r\n{trailers}\r\n"
+            "POST /upload HTTP/1.1\r\nHost: {HOST}\r\nTransfer-Encoding: chunked\r\n\
+             Connection: x-hop\r\nTrailer: {announced}\r\n\r\n3\r\nabc\r\n0\r\n{lines}\r\n"
         );
         connection.send(request.as_bytes()).expect("send");
-        connection.final_answer("POST").expect("an answer")
+        connection.final_answer("POST").expect("an answer").status()
     };
-    let refused = post("X-Sum: <script>alert(1)</script>\r\n");
-    assert_eq!(refused.status(), 403, "{}", refused.text());
-    let decision = setting.record().expect("events").decisions().expect("each once")
-        [super::id(&refused).as_str()]
-    .clone();
-    assert_eq!(text(&decision, "/unmapped/reason"), "blocked");
-    assert_eq!(setting.upstream.heads(), 0);
+    let received = setting.upstream.requests().into_iter().filter(|received| received.whole);
+    let trailers = received.flat_map(|received| received.message.trailers);
+    (status, trailers.map(|(name, _)| name.to_ascii_lowercase()).collect())
+}
 
-    // They were not announced, and are known.
-    assert_eq!(post("X-Sum: 1\r\nX-Other: 2\r\n").status(), 404, "the upstream's own");
-    let received = setting.upstream.requests().pop().expect("a request").message;
-    let announced: Vec<&str> = received.fields_named("trailer").collect();
-    assert_eq!((announced, received.trailers.len()), (vec!["x-sum", "x-other"], 2));
+#[test]
+fn trailers_say_no_more_over_http_2_than_over_http_1() {
+    let setting = Setting::start("trailers-h2", &Setup::open(HOST, false)).expect("the product");
+    let many: Vec<String> = (0..33).map(|n| format!("x-{n}")).collect();
+    let many: Vec<(&str, &str)> = many.iter().map(|name| (name.as_str(), "1")).collect();
+    let long = "x".repeat(8 << 10);
+    for over_h2 in [false, true] {
+        let (status, names) = trailed(&setting, many.split_last().expect("some").1, over_h2);
+        assert_eq!((status, names.len()), (404, 32), "the upstream's own");
+        for trailers in [
+            &many[..],
+            &[("x-long", long.as_str())],
+            &[("x_request_id", "b")],
+            &[("content_type", "text/html")],
+        ] {
+            let (status, names) = trailed(&setting, trailers, over_h2);
+            assert_eq!((status, names.len()), (400, 0), "{} trailers, {over_h2}", trailers.len());
+        }
+    }
+    let (status, names) = trailed(&setting, &[("x-hop", "1"), ("x-sum", "1")], false);
+    assert_eq!((status, names), (404, vec!["x-sum".to_owned()]));
+}
+
+#[test]
+fn trailers_pass_unless_only_the_gateway_says_them() {
+    let setting = Setting::start("trailers", &Setup::open(HOST, false)).expect("the product");
+    let lower = |(name, value): &Field| (name.to_ascii_lowercase(), value.clone());
+    for over in [over_http_1, over_http_2] {
+        let [post, streamed] = passed(&setting, over);
+        let got: Vec<Field> = post.trailers.iter().map(lower).collect();
+        assert_eq!(got, [("x-sum".to_owned(), "1".to_owned())]);
+        let got: Vec<Field> = streamed.trailers.iter().map(lower).collect();
+        assert_eq!(got, [("stream-chunks".to_owned(), "1".to_owned())]);
+    }
 }

@@ -44,7 +44,7 @@ fn request(target: &str, fields: &[(&str, &str)], kind: &str, body: String) -> R
         query: (!query.is_empty()).then(|| Query::parse(query.as_bytes()).expect("a query")),
         headers: Headers::new(fields.collect()).expect("fields"),
         framing: if body.is_empty() { Framing::None } else { Framing::Chunked },
-        inspected: Inspected { bytes: Bytes::from(body), whole: true, ..Inspected::default() },
+        inspected: Inspected { bytes: Bytes::from(body), whole: true },
     }
 }
 

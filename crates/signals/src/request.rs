@@ -60,8 +60,6 @@ pub struct Inspected {
     pub bytes: Bytes,
     /// The prefix is the whole body.
     pub whole: bool,
-    /// The fields behind it that are passed on, if it is whole.
-    pub trailers: Vec<Header>,
 }
 
 /// A canonical request. See the module's page for what is refused before one exists.
@@ -90,11 +88,6 @@ pub struct Request {
 }
 
 impl Request {
-    /// The fields that checks look at: those before the body, and what is known of those behind it.
-    pub fn fields(&self) -> impl Iterator<Item = &Header> {
-        self.headers.iter().chain(&self.inspected.trailers)
-    }
-
     /// The request target in origin form (RFC 9112 §3.2.1), as it is sent upstream.
     pub fn target(&self) -> String {
         match &self.query {

@@ -252,7 +252,8 @@ impl Rules {
     ) -> (Waf, Inspection<'a>) {
         let (target, authority) = (request.target(), request.authority());
         let mut headers: Vec<(&[u8], &[u8])> = request
-            .fields()
+            .headers
+            .iter()
             .map(|header| (header.name.as_str().as_bytes(), header.value.as_bytes()))
             .collect();
         if request.headers.get("host").is_none() {
@@ -333,7 +334,7 @@ fn head(request: &Request, input: &mut Input) {
         input.push(Collection::QueryString, "", query.as_str());
         form::pairs(query.as_str().as_bytes(), Collection::ArgsGet, input);
     }
-    for header in request.fields() {
+    for header in request.headers.iter() {
         let name = header.name.as_str();
         input.push(Collection::RequestHeadersNames, "", name);
         match name {

@@ -68,6 +68,6 @@ fn request(content_type: &str, body: &[u8], whole: bool, query: Option<&[u8]>) -
         query: query.and_then(|query| Query::parse(query).ok()),
         headers: Headers::new(fields).expect("fields"),
         framing: Framing::Length(body.len() as u64),
-        inspected: Inspected { bytes: Bytes::copy_from_slice(body), whole, ..Inspected::default() },
+        inspected: Inspected { bytes: Bytes::copy_from_slice(body), whole },
     }
 }

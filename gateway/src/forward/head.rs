@@ -82,12 +82,8 @@ impl Source<'_> {
             }
             Framing::Chunked => {
                 headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-                // What is not announced is not sent. What is known is announced in any case.
-                let announced = self.request.headers.get_all(TRAILER.as_str()).cloned();
-                let known = self.request.inspected.trailers.iter();
-                let known = known.map(|trailer| HeaderValue::from(trailer.name.clone()));
-                for name in announced.chain(known) {
-                    headers.append(TRAILER, name);
+                for announced in self.request.headers.get_all(TRAILER.as_str()) {
+                    headers.append(TRAILER, announced.clone());
                 }
             }
         }

@@ -113,9 +113,8 @@ async fn relay<E: Entry>(
     // To take the first piece of a body that is expected is what sends `100 Continue`.
     let expected = exchange.awaits_continue();
     let Exchange { mut request, body, conn } = exchange;
-    // Nobody looks at the body any more, and an answer may be long in coming.
-    let trailers = std::mem::take(&mut request.inspected.trailers);
-    request.inspected = Inspected { trailers, ..Inspected::default() };
+    // Nobody looks at it any more, and an answer may be long in coming.
+    request.inspected = Inspected::default();
     let (upload, progress) = Upload::new(body, request.framing, upstream.limits.idle_timeout);
     let mut account = Account::new(entry, &request.method, started);
     account.forwarded(&upstream.name, progress.clone());

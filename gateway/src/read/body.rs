@@ -16,9 +16,10 @@ use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
-use signals::{Header, Inspected, Unreadable};
+use signals::{Header, Headers, Inspected, Unreadable};
 use tokio::time::{Instant, Sleep};
 
+use crate::protocol::chunked::{TRAILER_BYTES_MAX, TRAILERS_MAX};
 use crate::shares::{Share, Shares};
 
 /// Time before [`BodyLimits::bytes_per_s_min`] is asked for.
@@ -110,6 +111,8 @@ pub struct Body {
     trailers: Option<HeaderMap>,
     /// They are not passed on.
     drops_trailers: bool,
+    /// Nor are those of these names, which are for this hop.
+    kept_back: Vec<String>,
     failed: Option<BodyError>,
     limits: BodyLimits,
     received: u64,
@@ -127,6 +130,7 @@ impl Body {
             of_stream: false,
             trailers: None,
             drops_trailers: false,
+            kept_back: Vec::new(),
             failed: None,
             limits,
             received: 0,
@@ -145,9 +149,14 @@ impl Body {
         self.received
     }
 
-    /// Has trailers that did not come yet end here: rules have looked at what came before.
+    /// Has trailers end here: they come when rules have looked at what came before.
     pub(crate) fn drop_trailers(&mut self) {
         self.drops_trailers = true;
+    }
+
+    /// Has trailers of these names end here (RFC 9110 §7.6.1).
+    pub(crate) fn keep_back(&mut self, names: Vec<String>) {
+        self.kept_back = names;
     }
 
     /// Reads up to `limit` bytes and keeps them for whoever reads the body, as long as there is
@@ -171,11 +180,7 @@ impl Body {
                 None => {}
             }
         }
-        let whole = read <= limit;
-        let trailers = self.trailers.iter().filter(|_| whole).flatten();
-        let trailers =
-            trailers.map(|(name, value)| Header { name: name.clone(), value: value.clone() });
-        Ok(Inspected { bytes: self.first(limit), whole, trailers: trailers.collect() })
+        Ok(Inspected { bytes: self.first(limit), whole: read <= limit })
     }
 
     fn take_room(
@@ -249,8 +254,14 @@ impl Body {
             Err(frame) => {
                 let trailers =
                     frame.into_trailers().map_err(|_| self.fail(BodyError::Malformed))?;
-                let trailers = if self.drops_trailers { HeaderMap::new() } else { trailers };
-                Ok(Frame::trailers(passed_on(trailers)))
+                if self.drops_trailers {
+                    return Ok(Frame::trailers(HeaderMap::new()));
+                }
+                // Those of HTTP/1.1 were looked at with the chunked coding.
+                if self.of_stream && !is_sound(&trailers) {
+                    return Err(self.fail(BodyError::Malformed));
+                }
+                Ok(Frame::trailers(passed_on(trailers, &self.kept_back)))
             }
         }
     }
@@ -274,11 +285,25 @@ impl Body {
     }
 }
 
-/// Trailers without what only the gateway says or what belongs in a head (RFC 9110 §6.5.1).
-fn passed_on(mut trailers: HeaderMap) -> HeaderMap {
+/// Trailers are no more than HTTP/1.1 may have, and say nothing that a head must not say.
+fn is_sound(trailers: &HeaderMap) -> bool {
+    let fields = trailers.iter();
+    let fields = fields.map(|(name, value)| Header { name: name.clone(), value: value.clone() });
+    let line = |field: &Header| field.name.as_str().len() + field.value.len() + ": \r\n".len();
+    let fields: Vec<Header> = fields.collect();
+    let bytes = fields.iter().map(line).fold("\r\n".len(), usize::saturating_add);
+    fields.len() <= TRAILERS_MAX && bytes <= TRAILER_BYTES_MAX && Headers::new(fields).is_ok()
+}
+
+/// Trailers without what only the gateway says, what belongs in a head (RFC 9110 §6.5.1), and what
+/// is for this hop.
+fn passed_on(mut trailers: HeaderMap, kept_back: &[String]) -> HeaderMap {
     let of_the_head = ["content-encoding", "content-range", "content-type", "cookie"];
     let not_passed = |name: &&http::HeaderName| {
-        !signals::is_end_to_end(name.as_str()) || of_the_head.contains(&name.as_str())
+        let name = name.as_str();
+        !signals::is_end_to_end(name)
+            || of_the_head.contains(&name)
+            || kept_back.iter().any(|kept| kept == name)
     };
     let names: Vec<_> = trailers.keys().filter(not_passed).cloned().collect();
     for name in names {

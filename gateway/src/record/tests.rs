@@ -60,7 +60,7 @@ fn request(fields: &[(&'static str, &str)]) -> Request {
         query: Some(Query::parse(b"q=canary-query").unwrap()),
         headers: Headers::new(fields.iter().map(header).collect()).unwrap(),
         framing: Framing::None,
-        inspected: Inspected { bytes: "canary-body".into(), whole: true, ..Inspected::default() },
+        inspected: Inspected { bytes: "canary-body".into(), whole: true },
     }
 }
 

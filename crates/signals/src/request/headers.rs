@@ -69,7 +69,7 @@ impl Headers {
 
     /// The names that `Connection` lists (RFC 9110 §7.6.1), lower case. What describes the body is
     /// for all its recipients and must not be among them: it was inspected as what goes upstream.
-    pub(super) fn connection_listed(&self) -> Vec<String> {
+    pub fn connection_listed(&self) -> Vec<String> {
         self.get_all("connection")
             .filter_map(|value| value.to_str().ok())
             .flat_map(|value| value.split(','))

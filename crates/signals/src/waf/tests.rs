@@ -75,11 +75,7 @@ impl Asked {
             query: query.map(|query| Query::parse(query).expect("a query")),
             headers: Headers::new(fields.collect()).expect("fields"),
             framing: if no_body { Framing::None } else { Framing::Chunked },
-            inspected: Inspected {
-                bytes: Bytes::from(self.body),
-                whole: self.whole,
-                ..Inspected::default()
-            },
+            inspected: Inspected { bytes: Bytes::from(self.body), whole: self.whole },
         }
     }
 

@@ -65,7 +65,7 @@ impl Rules {
         };
         let coded = request.headers.get("content-encoding").is_some();
         let body = if coded { body.saturating_mul(CODED_RATIO) } else { body };
-        let head = request.fields().map(|header| header.value.len() as u64).sum::<u64>();
+        let head = request.headers.iter().map(|header| header.value.len() as u64).sum::<u64>();
         let query = request.query.as_ref().map_or(0, |query| query.as_str().len() as u64);
         let rules = self.set.len() as u64;
         (body + head + query).saturating_mul(rules.div_ceil(RULES_PER_READ))
