@@ -223,10 +223,15 @@ enum Reach {
     Nobody,
 }
 
-/// Where clouds have an instance's metadata beside the link-local 169.254.169.254.
-const METADATA: [IpAddr; 2] = [
+/// Where clouds have an instance's metadata and credentials beside link-local addresses: Alibaba,
+/// Azure, AWS twice, Google, Oracle.
+const METADATA: [IpAddr; 6] = [
     IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
+    IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x0023)),
     IpAddr::V6(Ipv6Addr::new(0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x0254)),
+    IpAddr::V6(Ipv6Addr::new(0xfd20, 0x00ce, 0, 0, 0, 0, 0, 0x0254)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0x00c1, 0, 0, 0, 0, 0xa9fe, 0xa9fe)),
 ];
 
 fn reach(address: IpAddr) -> Reach {
@@ -252,8 +257,8 @@ fn reach_v4(v4: Ipv4Addr) -> Reach {
     if private { Reach::Private } else { Reach::Public }
 }
 
-/// Only 2000::/3 is allocated for global unicast; of it, some are not reachable, and some carry an
-/// IPv4 address of their own (6to4, Teredo), as addresses of a translator do (RFC 6052).
+/// Only 2000::/3 is allocated for global unicast; of it, some are not reachable. An address of a
+/// translator (RFC 6052) reaches whom the IPv4 address in it does.
 fn reach_v6(v6: Ipv6Addr) -> Reach {
     let segments = v6.segments();
     let [a, b, ..] = segments;
@@ -262,7 +267,11 @@ fn reach_v6(v6: Ipv6Addr) -> Reach {
             let v4 = Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low));
             reach(IpAddr::V4(v4)).max(Reach::Private)
         }
-        [0x2002, ..] | [0x2001, 0, ..] => Reach::Nobody,
+        // Of translators of one's own (RFC 8215), and what is no address of anybody's any more:
+        // compatible with IPv4 (but the loopback address), translated (RFC 2765), 6to4, Teredo.
+        [0, 0, 0, 0, 0, 0, 0, 1] => Reach::Private,
+        [0, 0, 0, 0, 0, 0, ..] | [0, 0, 0, 0, 0xffff, 0, ..] => Reach::Nobody,
+        [0x0064, 0xff9b, 1, ..] | [0x2002, ..] | [0x2001, 0, ..] => Reach::Nobody,
         _ if v6.is_unspecified() || v6.is_unicast_link_local() || v6.is_multicast() => {
             Reach::Nobody
         }

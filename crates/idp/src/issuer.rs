@@ -36,7 +36,8 @@ const RETRY_MAX: Duration = Duration::from_secs(60);
 pub(crate) struct Issuer {
     config: IssuerConfig,
     fetcher: Fetcher,
-    keys: ArcSwapOption<Keys>,
+    /// Shared with the issuer of another configuration that has the same.
+    keys: Arc<ArcSwapOption<Keys>>,
     fetches: watch::Sender<Fetches>,
     wanted: Notify,
 }
@@ -54,7 +55,7 @@ struct Fetches {
 
 /// A key set that was loaded.
 pub(crate) struct Keys {
-    set: KeySet,
+    set: Arc<KeySet>,
     /// Sets loaded until this one, with it.
     generation: u64,
     /// SHA-256 of the document it was read from: the same keys again are no new generation.
@@ -73,24 +74,22 @@ enum RefreshError {
 }
 
 impl Issuer {
-    /// An issuer whose keys are these for now.
-    pub(crate) fn new(config: IssuerConfig, fetcher: Fetcher, keys: Option<Arc<Keys>>) -> Self {
+    /// An issuer with these keys, which another may replace, too.
+    pub(crate) fn new(
+        config: IssuerConfig,
+        fetcher: Fetcher,
+        keys: Arc<ArcSwapOption<Keys>>,
+    ) -> Self {
         let fetches = Fetches { ended: 0, failed: false, due: None };
-        Self {
-            config,
-            fetcher,
-            keys: ArcSwapOption::new(keys),
-            fetches: watch::Sender::new(fetches),
-            wanted: Notify::new(),
-        }
+        Self { config, fetcher, keys, fetches: watch::Sender::new(fetches), wanted: Notify::new() }
     }
 
     pub(crate) fn config(&self) -> &IssuerConfig {
         &self.config
     }
 
-    pub(crate) fn keys(&self) -> Option<Arc<Keys>> {
-        self.keys.load_full()
+    pub(crate) fn keys(&self) -> Arc<ArcSwapOption<Keys>> {
+        Arc::clone(&self.keys)
     }
 
     /// Key sets loaded so far.
@@ -187,12 +186,17 @@ impl Issuer {
     }
 
     fn replace(&self, set: KeySet, digest: digest::Digest) {
-        let held = self.keys.load();
-        if held.as_ref().is_some_and(|held| held.digest.as_ref() == digest.as_ref()) {
-            return;
+        let set = Arc::new(set);
+        let is_held = |held: &Arc<Keys>| held.digest.as_ref() == digest.as_ref();
+        let before = self.keys.rcu(|held| match held {
+            Some(held) if is_held(held) => Some(Arc::clone(held)),
+            held => {
+                let generation = held.as_ref().map_or(0, |held| held.generation) + 1;
+                Some(Arc::new(Keys { set: Arc::clone(&set), generation, digest }))
+            }
+        });
+        if !before.as_ref().is_some_and(is_held) {
+            info!(issuer = %self.config.name, generation = self.generation(), "key set loaded");
         }
-        let generation = held.as_ref().map_or(0, |held| held.generation) + 1;
-        self.keys.store(Some(Arc::new(Keys { set, generation, digest })));
-        info!(issuer = %self.config.name, generation, "key set loaded");
     }
 }

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwapOption;
 use signals::Identity;
 use tokio::task::JoinSet;
 
@@ -46,8 +47,8 @@ impl Issuers {
         Self::after(configs, None)
     }
 
-    /// The issuers in place of those `before`, with the keys that are known of the same issuer
-    /// already: a provider that is down now has been asked before.
+    /// The issuers in place of those `before`, with the keys of those that are the same: a provider
+    /// that is down now has been asked before. What either fetches both have.
     ///
     /// # Errors
     /// As for [`Issuers::new`].
@@ -70,6 +71,7 @@ impl Issuers {
             match Fetcher::new(config.guard.clone()) {
                 Ok(fetcher) => {
                     let keys = before.and_then(|before| before.keys_for(&config));
+                    let keys = keys.unwrap_or_default();
                     issuers.push(Arc::new(Issuer::new(config, fetcher, keys)));
                 }
                 Err(error) => problems.push(ConfigError::Trust {
@@ -85,9 +87,9 @@ impl Issuers {
     }
 
     /// The keys that would be fetched for this issuer from the same place and read the same way.
-    fn keys_for(&self, config: &IssuerConfig) -> Option<Arc<Keys>> {
+    fn keys_for(&self, config: &IssuerConfig) -> Option<Arc<ArcSwapOption<Keys>>> {
         let same = |known: &&Arc<Issuer>| known.config().has_keys_of(config);
-        self.issuers.iter().find(same)?.keys()
+        self.issuers.iter().find(same).map(|known| known.keys())
     }
 
     /// Keeps every key set fresh, until it is dropped. Without issuers there is nothing to do.

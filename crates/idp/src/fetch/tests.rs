@@ -156,6 +156,14 @@ fn addresses_reach_the_public_somebody_here_or_nobody() {
         "2001:0:7f00:1::",
         "64:ff9b::a9fe:a9fe",
         "64:ff9b::6464:64c8",
+        "64:ff9b:1::a9fe:a9fe",
+        "::a9fe:a9fe",
+        "::7f00:1",
+        "::ffff:0:a9fe:a9fe",
+        "168.63.129.16",
+        "fd00:ec2::23",
+        "fd20:ce::254",
+        "fd00:c1::a9fe:a9fe",
     ] {
         check(nobodys, Reach::Nobody);
     }
@@ -170,7 +178,6 @@ fn addresses_reach_the_public_somebody_here_or_nobody() {
         "192.0.2.1",
         "198.18.0.1",
         "::1",
-        "::7f00:1",
         "::ffff:127.0.0.1",
         "fc00::1",
         "fd12::1",
@@ -178,7 +185,6 @@ fn addresses_reach_the_public_somebody_here_or_nobody() {
         "2001:db8::1",
         "64:ff9b::7f00:1",
         "64:ff9b::808:808",
-        "64:ff9b:1::1",
         "3fff::1",
     ] {
         check(private, Reach::Private);
