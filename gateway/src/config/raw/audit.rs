@@ -55,7 +55,7 @@ pub(in crate::config) struct Flood {
     /// Records of all such refusals, in a window.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub(in crate::config) in_all: u32,
-    /// The window: at its end, counts are recorded. A power cut may take those of one window; a crash takes none. From `1s` to `1m`.
+    /// The window: at its end, sources may have so many records again. From `1s` to `1m`.
     pub(in crate::config) window: Time,
 }
 
