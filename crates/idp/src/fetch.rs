@@ -52,7 +52,9 @@ pub enum FetchError {
     Url(String),
     #[error("`{0}` is not `https`")]
     PlainHttp(String),
-    #[error("`{host}` resolves to `{address}`, which is not a public address")]
+    #[error(
+        "`{host}` resolves to `{address}`, which is not a public address: an issuer that is there needs `allow_private_addresses: true`"
+    )]
     PrivateAddress { host: String, address: IpAddr },
     #[error("`{host}` resolves to `{address}`, where no issuer can be")]
     NobodysAddress { host: String, address: IpAddr },

@@ -144,6 +144,9 @@ impl Load {
             rule_settings = self.rules.settings,
             "load"
         );
+        if !self.accepted && !self.problems.is_empty() && !self.is_start() {
+            error!(policies, "the load is refused: what was in force before is served on");
+        }
         if set.is_kept() {
             warn!(
                 policies,

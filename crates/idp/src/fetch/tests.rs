@@ -222,9 +222,15 @@ async fn the_guard_holds_for_every_url() {
         (
             &closed,
             "https://127.0.0.1:1/",
-            "`127.0.0.1` resolves to `127.0.0.1`, which is not a public address",
+            "`127.0.0.1` resolves to `127.0.0.1`, which is not a public address: \
+             an issuer that is there needs `allow_private_addresses: true`",
         ),
-        (&closed, "https://[::1]:1/", "`[::1]` resolves to `::1`, which is not a public address"),
+        (
+            &closed,
+            "https://[::1]:1/",
+            "`[::1]` resolves to `::1`, which is not a public address: \
+             an issuer that is there needs `allow_private_addresses: true`",
+        ),
         (
             &plain,
             "http://169.254.169.254/latest",
