@@ -116,7 +116,15 @@ pub fn run(path: &Path) -> Result<(), RunError> {
     let doors = doors(config, &certificates, workers)?;
     let health = config.health.as_ref().map(|health| bind("health", health.address)).transpose()?;
     let admin = config.admin.as_ref().map(|admin| bind("admin", admin.address)).transpose()?;
-    let ledger = open_ledger(&snapshot, issuer)?;
+    let ledger = open_ledger(&snapshot, issuer).map_err(|error| match error {
+        // Keys that may not sign this log are as wrong as keys that cannot be read.
+        RunError::Ledger(ledger::StartError::Key(wrong)) => {
+            let problem = format!("{:#}", anyhow::Error::from(wrong));
+            let problems = vec![config.sites.keys.problem(problem)];
+            RunError::Invalid { problems, named_too: true }
+        }
+        error => error,
+    })?;
     snapshot.candidate().log();
     let load = Load::start(&snapshot);
     let background = tokio::runtime::Builder::new_multi_thread()
