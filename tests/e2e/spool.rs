@@ -188,6 +188,13 @@ fn a_log_that_left_the_spool_is_named_and_missed_by_a_checkpoint_of_it() {
         portcullis.verify(&setting.spool(), &keys.root_vkey, &kept).expect("run")
     };
     assert!(setting.gateway.stop().expect("stop").success());
+    let none = ["audit", "verify", "--spool", "policies", "--root", "keys/root.vkey"];
+    let none = setting.portcullis.run(&none).expect("run");
+    assert!(
+        none.code == Some(4) && none.out.contains("`policies`: it is no spool"),
+        "{}",
+        none.out
+    );
     keep(&setting);
     let older = segment(&setting.spool()).parent().expect("a log").to_owned();
     setting.start_again().expect("start");

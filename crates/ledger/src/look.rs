@@ -16,7 +16,7 @@ use crate::event::Record;
 use crate::recover::check_tail;
 use crate::tlog::Frontier;
 use crate::wal::walk::{Step, Walk};
-use crate::wal::{EpochId, WalError, segment};
+use crate::wal::{EpochId, WalError, segment, spool};
 
 /// How often a place is looked at before it is called damaged: the file is not read at once, and
 /// its writer may go on meanwhile.
@@ -44,6 +44,11 @@ pub struct Group {
 }
 
 impl Look {
+    /// The directory is a spool, or a copy of one, with logs or without.
+    pub fn is_spool(dir: &Path) -> bool {
+        dir.join(spool::STATE).is_file()
+    }
+
     /// Every log of the spool in `dir`, oldest first.
     ///
     /// # Errors

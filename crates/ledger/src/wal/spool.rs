@@ -22,7 +22,8 @@ use crate::ledger::StartError;
 /// Prefix of directories that are not epochs yet, or no longer.
 pub(crate) const UNFINISHED: &str = "tmp-";
 const LOCK: &str = "lock";
-const STATE: &str = "state";
+/// What is there of every spool, also of a copy.
+pub(crate) const STATE: &str = "state";
 
 /// Where the record is kept on this machine, and how much of it.
 #[derive(Debug, Clone)]

@@ -71,7 +71,12 @@ impl Verify {
         }
         let Verified { logs, events, findings, .. } = verified;
         if events == 0 {
-            writeln!(out, "nothing to verify: what was shipped has left the spool")?;
+            let why = match logs {
+                0 if !Look::is_spool(&self.spool) => "it is no spool",
+                _ if findings.is_empty() => "what was shipped has left the spool",
+                _ => "see above",
+            };
+            writeln!(out, "nothing is verified of `{}`: {why}", self.spool.display())?;
         }
         writeln!(
             out,
