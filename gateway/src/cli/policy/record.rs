@@ -94,6 +94,11 @@ fn walk(from: &Path, each: &mut impl FnMut(&[u8]) -> Step) -> Step {
         return spool(from, each);
     }
     let logs = logs(from).with_context(failed)?;
+    ensure!(
+        !logs.is_empty() || !Look::is_spool(from),
+        "`{}` has no log any more: what was shipped has left the spool",
+        from.display()
+    );
     ensure!(!logs.is_empty(), "`{}` is neither a spool nor evidence", from.display());
     for log in &logs {
         if tiles(log, each)?.is_break() {
