@@ -157,6 +157,21 @@ fn open_setting(name: &str) -> Setting {
     Setting::start(name, &Setup::open(HOST, true)).expect("the product")
 }
 
+/// Logs all it can, and has a route `/down` to an upstream where nobody listens, so that it has
+/// something to log.
+fn talkative(mut setup: Setup) -> Setup {
+    let route = "      - name: down
+        methods: [GET]
+        path: /down
+        action: view
+        resource: {type: Page, id: home}
+        upstream: down
+      - name: limited\n";
+    let down = "upstreams:\n  down:\n    endpoints: [\"http://127.0.0.1:1\"]";
+    setup.log = Some("trace".to_owned());
+    setup.change("upstreams:", down).change("      - name: limited\n", route)
+}
+
 /// Sends it over a new connection.
 pub(crate) fn send(client: &Client, manner: Manner, bytes: &[u8]) -> Connection {
     let mut connection = client.connect().expect("connect");

@@ -273,7 +273,7 @@ impl Running {
         move || stamps(snapshot.config(), snapshot.ruleset().paths(), &started)
     }
 
-    /// Records at the end of each window what was counted in it.
+    /// Records what is counted, and ends each window.
     fn flush(&self) -> Flushing {
         let window = self.gateway.snapshots().current().config().audit.flood.window;
         Flushing::start(Arc::clone(self.gateway.flood()), self.ledger.clone(), window)

@@ -12,7 +12,7 @@ use fixtures::{
 };
 use serde_json::{Value, json};
 
-use super::{HOST, MANNERS, Manner};
+use super::{HOST, MANNERS, Manner, talkative};
 
 /// Characters of a secret that are looked for.
 const PART: usize = 24;
@@ -140,26 +140,17 @@ impl Canary {
 }
 
 fn start() -> Setting {
-    // an upstream where nobody listens
-    let route = "      - name: down
-        methods: [GET]
-        path: /down
-        action: view
-        resource: {type: Page, id: home}
-        upstream: down
-      - name: person
+    let route = "      - name: person
         methods: [GET]
         path: /people/{who}/{token}
         action: view
         resource: {type: Page, id: \"{who}\"}
         parameters: {who: pseudonym, token: secret}
-        upstream: orders\n";
-    let down = "upstreams:\n  down:\n    endpoints: [\"http://127.0.0.1:1\"]";
-    let mut setup = Setup::open(HOST, true)
-        .change("upstreams:", down)
+        upstream: orders
+      - name: limited\n";
+    let setup = talkative(Setup::open(HOST, true))
         .change("  flood:", "  pseudonym_key: {file: tls.key}\n  flood:")
-        .change("      - name: limited\n", &format!("{route}      - name: limited\n"));
-    setup.log = Some("trace".to_owned());
+        .change("      - name: limited\n", route);
     Setting::start("canaries", &setup).expect("the product")
 }
 

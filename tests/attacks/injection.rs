@@ -20,7 +20,7 @@ use fixtures::{
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::{HOST, MANNERS, Manner, send};
+use super::{HOST, MANNERS, Manner, send, talkative};
 
 /// What a request says in place of what is hostile.
 const HARMLESS: &str = "harmless";
@@ -125,20 +125,8 @@ fn with_token(setting: &Setting, request: Request, changes: &Map<String, Value>)
     request.field("Authorization", &format!("Bearer {token}"))
 }
 
-/// A gateway that logs all it can, one of whose upstreams is not there: it has something to log.
 fn start() -> Setting {
-    let route = "      - name: down
-        methods: [GET]
-        path: /down
-        action: view
-        resource: {type: Page, id: home}
-        upstream: down\n";
-    let down = "upstreams:\n  down:\n    endpoints: [\"http://127.0.0.1:1\"]";
-    let mut setup = Setup::open(HOST, false)
-        .change("upstreams:", down)
-        .change("      - name: limited\n", &format!("{route}      - name: limited\n"));
-    setup.log = Some("trace".to_owned());
-    Setting::start("injection", &setup).expect("the product")
+    Setting::start("injection", &talkative(Setup::open(HOST, false))).expect("the product")
 }
 
 fn rows() -> Vec<Row> {

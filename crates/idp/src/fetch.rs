@@ -274,9 +274,7 @@ fn reach_v6(v6: Ipv6Addr) -> Reach {
         [0, 0, 0, 0, 0, 0, 0, 1] => Reach::Private,
         [0, 0, 0, 0, 0, 0, ..] | [0, 0, 0, 0, 0xffff, 0, ..] => Reach::Nobody,
         [0x0064, 0xff9b, 1, ..] | [0x2002, ..] | [0x2001, 0, ..] => Reach::Nobody,
-        _ if v6.is_unspecified() || v6.is_unicast_link_local() || v6.is_multicast() => {
-            Reach::Nobody
-        }
+        _ if v6.is_unicast_link_local() || v6.is_multicast() => Reach::Nobody,
         _ if (a & 0xe000) != 0x2000
             || (a == 0x2001 && (b < 0x0200 || b == 0x0db8))
             || (a == 0x3fff && b < 0x1000) =>

@@ -18,7 +18,7 @@ pub enum Health {
     Skipped,
     /// A limit was reached: what lies beyond it was not seen.
     Truncated,
-    /// What it was to look at is not what it says it is.
+    /// What it was to look at is not what it says it is, or of a kind that it does not read.
     Malformed,
     /// The check could not look (a key set missing, a table full).
     Unavailable,

@@ -15,7 +15,7 @@ use super::{Flood, Folded, Uncounted};
 /// no more aggregates than one for each.
 const EVERY: Duration = Duration::from_millis(250);
 
-/// Ends every window in its time. It must be [ended](Self::end) before the ledger is closed.
+/// Records what is counted, and ends every window in its time. It must be [ended](Self::end) before the ledger is closed.
 #[derive(Debug)]
 pub(crate) struct Flushing {
     stop: oneshot::Sender<()>,

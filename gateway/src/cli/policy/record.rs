@@ -12,8 +12,8 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail, ensure};
+use ledger::Look;
 use ledger::tiles::{CHECKPOINT, Entries, Level, Tile};
-use ledger::{EpochId, Look};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -90,15 +90,10 @@ fn walk(from: &Path, each: &mut impl FnMut(&[u8]) -> Step) -> Step {
         let file = File::open(from).with_context(failed)?;
         return lines(BufReader::new(file), each);
     }
-    if is_spool(from).with_context(failed)? {
+    if Look::is_spool(from) {
         return spool(from, each);
     }
     let logs = logs(from).with_context(failed)?;
-    ensure!(
-        !logs.is_empty() || !Look::is_spool(from),
-        "`{}` has no log any more: what was shipped has left the spool",
-        from.display()
-    );
     ensure!(!logs.is_empty(), "`{}` is neither a spool nor evidence", from.display());
     for log in &logs {
         if tiles(log, each)?.is_break() {
@@ -133,7 +128,13 @@ fn lines(mut from: impl BufRead, each: &mut impl FnMut(&[u8]) -> Step) -> Step {
 }
 
 fn spool(from: &Path, each: &mut impl FnMut(&[u8]) -> Step) -> Step {
-    for mut log in Look::all(from)? {
+    let logs = Look::all(from)?;
+    ensure!(
+        !logs.is_empty(),
+        "`{}` has no log any more: what was shipped has left the spool",
+        from.display()
+    );
+    for mut log in logs {
         while let Some(group) = log.group()? {
             for record in &group.records {
                 if each(&record.value)?.is_break() {
@@ -143,16 +144,6 @@ fn spool(from: &Path, each: &mut impl FnMut(&[u8]) -> Step) -> Step {
         }
     }
     Ok(ControlFlow::Continue(()))
-}
-
-/// A spool holds a directory for each epoch.
-fn is_spool(directory: &Path) -> std::io::Result<bool> {
-    for entry in fs::read_dir(directory)? {
-        if entry?.file_name().to_str().is_some_and(|name| name.parse::<EpochId>().is_ok()) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 /// The logs of evidence: directories with a checkpoint.
